@@ -1,0 +1,318 @@
+/**
+ * What the control plane asks of a host, in Xen's own terms. The room `host` has the implementations (the model,
+ * and real Xen through `xl`); one conformance suite says that they behave alike.
+ *
+ * The flow of truth is level-triggered: a driver sends whole pictures of its domains, never "what changed", so
+ * nothing that happens behind the control plane's back can be missed for longer than the slow poll.
+ */
+import type { Bytes, Disposable, DomId, NodeId, Ns, PcpuId, Uuid } from '@xenolith/base';
+
+/** One physical CPU and where it sits (`xl info -n`, `cpu_topology`). */
+export interface PcpuFacts {
+  readonly pcpu: PcpuId;
+  readonly core: number;
+  readonly socket: number;
+  readonly node: NodeId;
+}
+
+/** One NUMA node (`xl info -n`, `numa_info`); `distances[i]` is the SLIT distance to node i. */
+export interface NodeFacts {
+  readonly node: NodeId;
+  readonly memoryBytes: Bytes;
+  readonly memoryFreeBytes: Bytes;
+  readonly distances: readonly number[];
+}
+
+/** A network interface of the control domain, or a bridge in it. */
+export interface InterfaceFacts {
+  readonly name: string;
+  readonly kind: 'physical' | 'bridge';
+  /** Colon-separated lower-case hexadecimal; absent where the host does not say. */
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly carrier?: boolean;
+  /** The bridge that this physical interface is a port of. */
+  readonly bridge?: string;
+  /** IPv4 addresses with their prefix length, `192.0.2.1/24`. */
+  readonly ipv4: readonly string[];
+}
+
+/** A kernel and initrd on the host that a newcomer's first guest boots from. */
+export interface BootableGuest {
+  readonly name: string;
+  readonly description: string;
+  readonly type: DomainType;
+  readonly kernel: string;
+  readonly ramdisk: string;
+  readonly cmdline: string;
+  readonly memoryBytes: Bytes;
+  readonly vcpus: number;
+}
+
+/** What a host is (`xl info -n` and the control domain's own /proc and /sys). A fact that is not known is absent. */
+export interface HostFacts {
+  readonly hostname: string;
+  readonly xenVersion: string;
+  readonly xenCapabilities: readonly string[];
+  /** `virt_caps`: pv, hvm, hap, … */
+  readonly virtCapabilities: readonly string[];
+  readonly xenScheduler: string;
+  readonly xenCommandLine: string;
+  readonly kernelRelease: string;
+  readonly machine: string;
+  readonly memoryTotalBytes: Bytes;
+  readonly memoryFreeBytes: Bytes;
+  readonly cpuMhz?: number;
+  readonly cpuVendor?: string;
+  readonly cpuModelName?: string;
+  readonly cpuFlags?: string;
+  readonly hwCaps?: string;
+  readonly coresPerSocket: number;
+  readonly threadsPerCore: number;
+  readonly pcpus: readonly PcpuFacts[];
+  readonly nodes: readonly NodeFacts[];
+  readonly interfaces: readonly InterfaceFacts[];
+  readonly guests: readonly BootableGuest[];
+  /** UUID of the machine (DMI) when it has one; identifies a host that is added twice. */
+  readonly systemUuid?: Uuid;
+}
+
+export type DomainType = 'pv' | 'pvh' | 'hvm';
+
+/** Why a domain shut down (`SHUTDOWN_*` in xen/include/public/sched.h). */
+export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft-reset';
+
+/** A domain as the hypervisor has it now. */
+export interface DomainInfo {
+  readonly domid: DomId;
+  readonly uuid: Uuid;
+  readonly name: string;
+  readonly paused: boolean;
+  readonly dying: boolean;
+  /** Set once the guest has stopped for good and awaits its toolstack. */
+  readonly shutdown?: ShutdownReason;
+  readonly memoryBytes: Bytes;
+  readonly vcpusOnline: number;
+  /** CPU time used since creation; absent where the host cannot tell (the model until it schedules). */
+  readonly cpuTimeNs?: Ns;
+}
+
+/** What a domain was made of, as far as the host can tell (`xl list -l`): used for domains made by hand. */
+export interface DomainDetails {
+  readonly type: DomainType;
+  readonly vcpusMax: number;
+  readonly memoryMaxBytes: Bytes;
+  readonly kernel?: string;
+  readonly ramdisk?: string;
+  readonly cmdline?: string;
+  readonly bootloader?: string;
+  readonly disks: readonly DomainDisk[];
+  readonly vifs: readonly DomainVif[];
+}
+
+/** A disk of a domain; `device` is the guest's name for it (`xvda`), `path` the file or block device on the host. */
+export interface DomainDisk {
+  readonly device: string;
+  readonly path: string;
+  readonly format: 'raw' | 'qcow2' | 'vhd';
+  readonly readOnly: boolean;
+  readonly cdrom?: boolean;
+}
+
+/** A network interface of a domain. `index` is the vif number, from 0. */
+export interface DomainVif {
+  readonly index: number;
+  readonly mac: string;
+  readonly bridge: string;
+  readonly mtu?: number;
+}
+
+/** What the host does by itself when a guest ends one way or another (`on_poweroff`, `on_reboot`, `on_crash`). */
+export type DomainEndAction = 'destroy' | 'restart' | 'preserve' | 'rename-restart';
+
+/** What a domain is to be created from. */
+export interface DomainConfig {
+  readonly uuid: Uuid;
+  /** Any text: the driver makes a name that its host accepts out of it. */
+  readonly nameLabel: string;
+  readonly type: DomainType;
+  readonly kernel?: string;
+  readonly ramdisk?: string;
+  readonly cmdline?: string;
+  readonly bootloader?: string;
+  readonly vcpusMax: number;
+  readonly vcpusAtStartup: number;
+  readonly memoryMaxBytes: Bytes;
+  readonly memoryTargetBytes: Bytes;
+  readonly disks: readonly DomainDisk[];
+  readonly vifs: readonly DomainVif[];
+  /** Relative share of CPU time, 1 … 65535. */
+  readonly weight?: number;
+  /** Upper limit of CPU time in percent of one pCPU; 0 is none. */
+  readonly cap?: number;
+  /** Hard affinity, as `xl` writes it ("all", "0-3,5"). */
+  readonly cpus?: string;
+  readonly onPoweroff: DomainEndAction;
+  readonly onReboot: DomainEndAction;
+  readonly onCrash: DomainEndAction;
+}
+
+/** A whole picture of the domains on a host. */
+export interface DomainPicture {
+  /** {@link HostDriver.sequence} when the looking began: what completed later is not in this picture. */
+  readonly sequence: number;
+  readonly domains: readonly DomainInfo[];
+}
+
+/** Free memory and the like, which change without any event. */
+export interface HostFigures {
+  readonly memoryTotalBytes: Bytes;
+  readonly memoryFreeBytes: Bytes;
+}
+
+/** What a driver tells unasked. */
+export type HostNews =
+  | { readonly kind: 'domains'; readonly picture: DomainPicture }
+  | { readonly kind: 'figures'; readonly figures: HostFigures }
+  | { readonly kind: 'alive'; readonly facts: HostFacts }
+  | { readonly kind: 'dead'; readonly reason: string };
+
+/** A text console (`vt100`): bytes both ways until one side closes. */
+export interface HostConsole {
+  write(data: Uint8Array): void;
+  /** Output, what the host still held of earlier output first. */
+  onData(listener: (data: Uint8Array) => void): Disposable;
+  onClose(listener: () => void): Disposable;
+  close(): void;
+}
+
+/** Disk images and saved domains, as files in directories of the host. Paths are absolute. */
+export interface HostFiles {
+  /** Free and total space of the file system that holds `directory`, which is made when missing. */
+  space(directory: string): Promise<{ readonly totalBytes: Bytes; readonly freeBytes: Bytes }>;
+  /** Makes a sparse raw image of zeros. Fails when the file exists. */
+  createImage(path: string, sizeBytes: Bytes): Promise<void>;
+  /** Copies an image, keeping holes; whole or not at all under the new name. */
+  copyImage(from: string, to: string): Promise<void>;
+  /** Grows (never shrinks) a raw image. */
+  resizeImage(path: string, sizeBytes: Bytes): Promise<void>;
+  /** Removes a file; no error when it is not there. */
+  remove(path: string): Promise<void>;
+  /** The sizes of a file, or undefined when there is none. */
+  stat(path: string): Promise<{ readonly sizeBytes: Bytes; readonly usedBytes: Bytes } | undefined>;
+}
+
+/** What the control plane knows of a host from its own records, when it starts again. */
+export interface RememberedHost {
+  readonly domains: readonly (DomainConfig & { readonly domid: DomId; readonly paused: boolean })[];
+  readonly files: readonly { readonly path: string; readonly sizeBytes: Bytes }[];
+}
+
+/**
+ * A host. Every method may fail with a {@link HostError}; a call on a host that does not answer fails within the
+ * driver's time limit and never hangs. Calls that name a domain that is gone fail with `no-such-domain`.
+ */
+export interface HostDriver {
+  readonly kind: 'model' | 'xl';
+
+  /**
+   * Connects and begins to send {@link HostNews}: first `alive` with the facts, then a picture; from then on
+   * whatever happens. A connection that breaks is `dead`, is tried again for ever with a bounded wait in between,
+   * and is `alive` anew when it works. The promise is the first attempt: it fails with the reason.
+   */
+  connect(): Promise<HostFacts>;
+  /** Begins to try, without a first failure that matters: for hosts that were in the pool already. */
+  connectInBackground(): void;
+  onNews(listener: (news: HostNews) => void): Disposable;
+  /** Counts completed operations that change domains; see {@link DomainPicture.sequence}. */
+  sequence(): number;
+  /** Looks at the host now and sends (and gives) the picture. */
+  refresh(): Promise<DomainPicture>;
+  describe(domid: DomId): Promise<DomainDetails>;
+
+  /** Creates a domain and lets it run, or leaves it paused. Gives its domid. On failure nothing of it is left. */
+  create(config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId>;
+  pause(domid: DomId): Promise<void>;
+  unpause(domid: DomId): Promise<void>;
+  /** Asks the guest to power off; resolves when it was asked, not when it is done. */
+  requestShutdown(domid: DomId): Promise<void>;
+  /** Asks the guest to reboot; resolves when it was asked. A new domain of the same uuid takes its place. */
+  requestReboot(domid: DomId): Promise<void>;
+  destroy(domid: DomId): Promise<void>;
+  /** Saves a domain into a file and ends it; whole or not at all: on failure it runs on, and no file is left. */
+  save(domid: DomId, path: string): Promise<void>;
+  /** Makes a domain from a saved one, with the configuration of today's records. The file stays. */
+  restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId>;
+
+  openConsole(domid: DomId): Promise<HostConsole>;
+  readonly files: HostFiles;
+
+  /** For hosts whose state lives in this process only: puts back what the records say was there. */
+  remember?(known: RememberedHost): void;
+
+  close(): Promise<void>;
+}
+
+/** Why a host could not do what it was asked. */
+export type HostErrorCode =
+  | 'unreachable' // no connection, or lost on the way
+  | 'bad-host-key' // the key is not the known one
+  | 'unknown-host-key' // no key is known for it
+  | 'authentication-failed'
+  | 'not-xen' // it answers, but has no working `xl`
+  | 'timeout'
+  | 'no-such-domain'
+  | 'no-space'
+  | 'not-enough-memory'
+  | 'exists'
+  | 'bad-config' // cannot be expressed to this host
+  | 'command-failed';
+
+/**
+ * A host's failure, wrapped once: `message` says what to do or what the host said; `details` has the command with
+ * secrets removed, its exit code and the last of its stderr where there was a command.
+ */
+export class HostError extends Error {
+  override readonly name = 'HostError';
+  readonly code: HostErrorCode;
+  readonly details: { readonly command?: string; readonly exitCode?: number; readonly stderr?: string };
+
+  constructor(
+    code: HostErrorCode,
+    message: string,
+    details: { readonly command?: string; readonly exitCode?: number; readonly stderr?: string } = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** Where a host is and how to reach it. */
+export type HostAddress =
+  | { readonly kind: 'model'; readonly shape: ModelShape; readonly seed: number }
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'ssh';
+      readonly user: string;
+      readonly hostname: string;
+      readonly port: number;
+      /** Path of the private key; without one the agent and the user's usual keys are tried. */
+      readonly identityFile?: string;
+      /** Path of the known_hosts file; the user's own when absent. */
+      readonly knownHostsFile?: string;
+    };
+
+/** The size of a modelled host. */
+export interface ModelShape {
+  readonly hostname: string;
+  readonly nodes: number;
+  readonly socketsPerNode: number;
+  readonly coresPerSocket: number;
+  readonly threadsPerCore: number;
+  readonly memoryBytes: Bytes;
+  readonly dom0MemoryBytes: Bytes;
+}
+
+/** Makes drivers. The server hands one in that knows both kinds. */
+export type OpenHost = (address: HostAddress) => HostDriver;
