@@ -82,7 +82,7 @@ export type DomainType = 'pv' | 'pvh' | 'hvm';
 /** Why a domain shut down (`SHUTDOWN_*` in xen/include/public/sched.h). */
 export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft-reset';
 
-/** A domain as the hypervisor has it now. */
+/** A domain as the hypervisor has it now. Domain-0 is one of them, under the uuid of zeros on every host. */
 export interface DomainInfo {
   readonly domid: DomId;
   readonly uuid: Uuid;
@@ -159,7 +159,10 @@ export interface DomainConfig {
 
 /** A whole picture of the domains on a host. */
 export interface DomainPicture {
-  /** {@link HostDriver.sequence} when the looking began: what completed later is not in this picture. */
+  /**
+   * {@link HostDriver.sequence} when the looking began: what completed later may be missing from this picture.
+   * So after an operation, pictures with a lower number than `sequence()` gives then say nothing about its domain.
+   */
   readonly sequence: number;
   readonly domains: readonly DomainInfo[];
 }

@@ -1,0 +1,305 @@
+import { bytes, disposable, domId, Signal, type Disposable, type DomId } from '@xenolith/base';
+import { memoryOf, type Domain } from '@xenolith/hypervisor';
+import {
+  HostError,
+  type DomainConfig,
+  type DomainDetails,
+  type DomainInfo,
+  type DomainPicture,
+  type HostConsole,
+  type HostDriver,
+  type HostFacts,
+  type HostFiles,
+  type HostNews,
+  type RememberedHost,
+} from '@xenolith/xapi';
+import { modelDiskBytes, type ModelFile } from './model-files.ts';
+import type { ModelHost, ModelOperation } from './model-host.ts';
+
+/** A {@link HostDriver} over a modelled host. Operations take no time of the model's; what guests do does. */
+export class ModelDriver implements HostDriver {
+  readonly kind = 'model';
+  readonly files: HostFiles;
+  readonly #host: ModelHost;
+  readonly #news = new Signal<HostNews>();
+  readonly #subscriptions: Disposable[] = [];
+  readonly #consoles = new Set<HostConsole>();
+  #sequence = 0;
+  #connected = false;
+  #pictureDue = false;
+
+  constructor(host: ModelHost) {
+    this.#host = host;
+    this.files = this.#makeFiles();
+  }
+
+  connect(): Promise<HostFacts> {
+    return this.#attempt(() => {
+      this.#begin();
+      this.#checkReachable();
+      return this.#host.facts();
+    });
+  }
+
+  connectInBackground(): void {
+    this.#begin();
+  }
+
+  onNews(listener: (news: HostNews) => void): Disposable {
+    return this.#news.listen(listener);
+  }
+
+  sequence(): number {
+    return this.#sequence;
+  }
+
+  refresh(): Promise<DomainPicture> {
+    return this.#attempt(() => {
+      this.#checkReachable();
+      const picture = this.#picture();
+      this.#tell({ kind: 'domains', picture });
+      return picture;
+    });
+  }
+
+  describe(domid: DomId): Promise<DomainDetails> {
+    return this.#attempt(() => {
+      this.#checkReachable();
+      const { spec } = this.#existing(domid);
+      const config = this.#host.configOf(domid);
+      if (config === undefined) {
+        return { type: spec.type, vcpusMax: spec.vcpus, memoryMaxBytes: spec.memoryBytes, disks: [], vifs: [] };
+      }
+      const { type, vcpusMax, memoryMaxBytes, kernel, ramdisk, cmdline, bootloader, disks, vifs } = config;
+      return {
+        type,
+        vcpusMax,
+        memoryMaxBytes,
+        disks,
+        vifs,
+        ...(kernel === undefined ? {} : { kernel }),
+        ...(ramdisk === undefined ? {} : { ramdisk }),
+        ...(cmdline === undefined ? {} : { cmdline }),
+        ...(bootloader === undefined ? {} : { bootloader }),
+      };
+    });
+  }
+
+  create(config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
+    return this.#operate('create', () => this.#host.create(config, options));
+  }
+
+  pause(domid: DomId): Promise<void> {
+    return this.#operateOn('pause', domid, () => this.#host.hypervisor.pause(domid));
+  }
+
+  unpause(domid: DomId): Promise<void> {
+    return this.#operateOn('unpause', domid, () => this.#host.hypervisor.unpause(domid));
+  }
+
+  requestShutdown(domid: DomId): Promise<void> {
+    return this.#operateOn('requestShutdown', domid, () => this.#host.hypervisor.request(domid, 'poweroff'));
+  }
+
+  requestReboot(domid: DomId): Promise<void> {
+    return this.#operateOn('requestReboot', domid, () => this.#host.hypervisor.request(domid, 'reboot'));
+  }
+
+  destroy(domid: DomId): Promise<void> {
+    return this.#operateOn('destroy', domid, () => this.#host.destroy(domid));
+  }
+
+  save(domid: DomId, path: string): Promise<void> {
+    return this.#operateOn('save', domid, (domain) => {
+      if (domain.paused) throw new HostError('command-failed', 'a paused domain cannot suspend itself');
+      this.#host.save(domid, path);
+    });
+  }
+
+  restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
+    return this.#operate('restore', () => this.#host.restore(path, config, options));
+  }
+
+  openConsole(domid: DomId): Promise<HostConsole> {
+    return this.#attempt(() => {
+      this.#checkReachable();
+      this.#host.takeFailure('openConsole');
+      this.#existing(domid);
+      return this.#makeConsole(domid);
+    });
+  }
+
+  remember(known: RememberedHost): void {
+    this.#host.remember(known);
+  }
+
+  close(): Promise<void> {
+    for (const subscription of this.#subscriptions.splice(0)) subscription.dispose();
+    for (const console of this.#consoles) console.close();
+    this.#connected = false;
+    return Promise.resolve();
+  }
+
+  #begin(): void {
+    if (this.#connected) return;
+    this.#connected = true;
+    this.#subscriptions.push(
+      this.#host.onChange(() => this.#pictureSoon()),
+      this.#host.onReachable((reachable) => {
+        if (reachable) this.#announce();
+        else this.#mourn();
+      }),
+    );
+    queueMicrotask(() => {
+      if (this.#host.reachable) this.#announce();
+      else this.#mourn();
+    });
+  }
+
+  #announce(): void {
+    this.#tell({ kind: 'alive', facts: this.#host.facts() });
+    this.#tell({ kind: 'domains', picture: this.#picture() });
+  }
+
+  #mourn(): void {
+    for (const console of this.#consoles) console.close();
+    this.#tell({ kind: 'dead', reason: 'the modelled host was cut off' });
+  }
+
+  /** Several changes of one moment make one picture. */
+  #pictureSoon(): void {
+    if (this.#pictureDue) return;
+    this.#pictureDue = true;
+    queueMicrotask(() => {
+      this.#pictureDue = false;
+      if (!this.#host.reachable) return;
+      this.#tell({ kind: 'domains', picture: this.#picture() });
+      const { memoryTotalBytes, memoryFreeBytes } = this.#host.hypervisor;
+      this.#tell({ kind: 'figures', figures: { memoryTotalBytes, memoryFreeBytes } });
+    });
+  }
+
+  #tell(news: HostNews): void {
+    if (this.#connected) this.#news.emit(news);
+  }
+
+  #picture(): DomainPicture {
+    return { sequence: this.#sequence, domains: this.#host.hypervisor.domains().map(domainInfo) };
+  }
+
+  async #operate<T>(operation: ModelOperation, work: () => T): Promise<T> {
+    return await this.#attempt(() => {
+      this.#checkReachable();
+      this.#host.takeFailure(operation);
+      const result = work();
+      this.#sequence++;
+      return result;
+    });
+  }
+
+  #operateOn(operation: ModelOperation, domid: DomId, work: (domain: Domain) => void): Promise<void> {
+    return this.#operate(operation, () => {
+      const domain = this.#existing(domid);
+      if (domid === domId(0)) throw new HostError('command-failed', 'Domain-0 is the control domain');
+      work(domain);
+    });
+  }
+
+  #existing(domid: DomId): Domain {
+    const domain = this.#host.hypervisor.domain(domid);
+    if (domain === undefined) throw new HostError('no-such-domain', `there is no domain ${domid}`);
+    return domain;
+  }
+
+  #checkReachable(): void {
+    if (!this.#host.reachable) throw new HostError('unreachable', 'the modelled host was cut off');
+  }
+
+  /** What is thrown becomes the promise's failure. */
+  async #attempt<T>(work: () => T): Promise<T> {
+    await Promise.resolve();
+    return work();
+  }
+
+  #makeConsole(domid: DomId): HostConsole {
+    const ring = this.#host.hypervisor.console(domid);
+    const closed = new Signal<void>();
+    const subscriptions = new Set<Disposable>();
+    let open = true;
+    const changes = this.#host.onChange(() => {
+      if (this.#host.hypervisor.domain(domid) === undefined) console.close();
+    });
+    const console: HostConsole = {
+      write(data) {
+        if (open) ring.type(data);
+      },
+      onData(listener) {
+        if (!open) return disposable(() => undefined);
+        let live = true;
+        const backlog = ring.backlog();
+        queueMicrotask(() => {
+          if (live && backlog.length > 0) listener(backlog);
+        });
+        const output = ring.onOutput((data) => queueMicrotask(() => live && listener(data)));
+        const subscription = disposable(() => {
+          live = false;
+          output.dispose();
+        });
+        subscriptions.add(subscription);
+        return subscription;
+      },
+      onClose: (listener) => closed.listen(listener),
+      close: () => {
+        if (!open) return;
+        open = false;
+        changes.dispose();
+        for (const subscription of subscriptions) subscription.dispose();
+        this.#consoles.delete(console);
+        closed.emit();
+      },
+    };
+    this.#consoles.add(console);
+    return console;
+  }
+
+  #makeFiles(): HostFiles {
+    const { files } = this.#host;
+    const change = <T>(work: () => T): Promise<T> =>
+      this.#attempt(() => {
+        this.#checkReachable();
+        this.#host.takeFailure('files');
+        return work();
+      });
+    return {
+      space: () => change(() => ({ totalBytes: modelDiskBytes, freeBytes: files.freeBytes })),
+      createImage: (path, sizeBytes) =>
+        change(() => files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(0) })),
+      copyImage: (from, to) => change(() => files.add(to, files.existing(from))),
+      resizeImage: (path, sizeBytes) => change(() => files.put(path, grown(path, files.existing(path), sizeBytes))),
+      remove: (path) => change(() => files.remove(path)),
+      stat: (path) =>
+        change(() => {
+          const file = files.get(path);
+          return file === undefined ? undefined : { sizeBytes: file.sizeBytes, usedBytes: file.usedBytes };
+        }),
+    };
+  }
+}
+
+function grown(path: string, file: ModelFile, sizeBytes: ModelFile['sizeBytes']): ModelFile {
+  if (sizeBytes < file.sizeBytes) throw new HostError('bad-config', `${path} would shrink`);
+  return { ...file, sizeBytes };
+}
+
+function domainInfo(domain: Domain): DomainInfo {
+  return {
+    domid: domain.domid,
+    uuid: domain.spec.uuid,
+    name: domain.spec.name,
+    paused: domain.paused,
+    dying: domain.dying,
+    ...(domain.shutdown === undefined ? {} : { shutdown: domain.shutdown }),
+    memoryBytes: memoryOf(domain),
+    vcpusOnline: domain.spec.vcpus,
+  };
+}

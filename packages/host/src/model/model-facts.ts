@@ -1,0 +1,50 @@
+import { present } from '@xenolith/base';
+import type { HostFacts, ModelShape } from '@xenolith/xapi';
+import type { Hypervisor } from '@xenolith/hypervisor';
+import { bootableGuests } from '../bootable-guests.ts';
+
+/** The one bridge of a modelled host, with its one network card as a port. */
+export const modelBridge = 'xenbr0';
+
+/** What a modelled host says of itself. Versions say that it is the model; a CPU's make and speed are absent. */
+export function modelFacts(
+  shape: ModelShape,
+  hypervisor: Hypervisor,
+  identity: Pick<HostFacts, 'systemUuid'> & { readonly mac: string },
+): HostFacts {
+  const memory = hypervisor.nodeMemory();
+  return {
+    hostname: shape.hostname,
+    xenVersion: 'model',
+    xenCapabilities: ['xen-3.0-x86_64', 'hvm-3.0-x86_32', 'hvm-3.0-x86_32p', 'hvm-3.0-x86_64'],
+    virtCapabilities: ['pv', 'hvm', 'hap'],
+    xenScheduler: 'none',
+    xenCommandLine: `dom0_mem=${shape.dom0MemoryBytes / 1024}K,max:${shape.dom0MemoryBytes / 1024}K`,
+    kernelRelease: 'model',
+    machine: 'x86_64',
+    memoryTotalBytes: hypervisor.memoryTotalBytes,
+    memoryFreeBytes: hypervisor.memoryFreeBytes,
+    cpuModelName: 'Xenolith model',
+    coresPerSocket: shape.coresPerSocket,
+    threadsPerCore: shape.threadsPerCore,
+    pcpus: hypervisor.topology.pcpus.map(({ pcpu, core, socket, node }) => ({ pcpu, core, socket, node })),
+    nodes: hypervisor.topology.nodes.map(({ node, distances }, index) => {
+      const amounts = present(memory[index], `memory of node ${index}`);
+      return { node, memoryBytes: amounts.totalBytes, memoryFreeBytes: amounts.freeBytes, distances };
+    }),
+    interfaces: [
+      {
+        name: 'eth0',
+        kind: 'physical',
+        mac: identity.mac,
+        mtu: 1500,
+        carrier: true,
+        bridge: modelBridge,
+        ipv4: [],
+      },
+      { name: modelBridge, kind: 'bridge', mac: identity.mac, mtu: 1500, carrier: true, ipv4: [] },
+    ],
+    guests: bootableGuests,
+    ...(identity.systemUuid === undefined ? {} : { systemUuid: identity.systemUuid }),
+  };
+}

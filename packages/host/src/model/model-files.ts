@@ -1,0 +1,64 @@
+import { bytes, gibBytes, type Bytes } from '@xenolith/base';
+import { HostError } from '@xenolith/xapi';
+
+/** What the model knows of a file: no contents, only what kind it is and how big. */
+export interface ModelFile {
+  /** `unknown`: put back from records, which do not say. */
+  readonly kind: 'image' | 'saved' | 'guest' | 'unknown';
+  readonly sizeBytes: Bytes;
+  /** What it takes on the disk: less than its size where it has holes. */
+  readonly usedBytes: Bytes;
+}
+
+/** The size of a modelled host's one file system. */
+export const modelDiskBytes = bytes(1024 * gibBytes);
+
+/** The files of a modelled host: names and sizes in one file system of {@link modelDiskBytes}. */
+export class ModelFiles {
+  readonly #files = new Map<string, ModelFile>();
+
+  /** @throws HostError bad-config when the path is not absolute. */
+  get(path: string): ModelFile | undefined {
+    checkPath(path);
+    return this.#files.get(path);
+  }
+
+  /** @throws HostError no-such-file as command-failed. */
+  existing(path: string): ModelFile {
+    const file = this.get(path);
+    if (file === undefined) throw new HostError('command-failed', `${path}: No such file or directory`);
+    return file;
+  }
+
+  get freeBytes(): Bytes {
+    let free: number = modelDiskBytes;
+    for (const file of this.#files.values()) free -= file.usedBytes;
+    return bytes(free);
+  }
+
+  /** Adds a file. @throws HostError exists, no-space, bad-config. */
+  add(path: string, file: ModelFile): void {
+    if (this.get(path) !== undefined) throw new HostError('exists', `${path}: File exists`);
+    this.put(path, file);
+  }
+
+  /** Adds or replaces a file. @throws HostError no-space, bad-config. */
+  put(path: string, file: ModelFile): void {
+    const before = this.get(path)?.usedBytes ?? 0;
+    if (file.usedBytes - before > this.freeBytes) {
+      throw new HostError('no-space', `${path}: No space left on device`);
+    }
+    this.#files.set(path, file);
+  }
+
+  remove(path: string): void {
+    checkPath(path);
+    this.#files.delete(path);
+  }
+}
+
+function checkPath(path: string): void {
+  if (!path.startsWith('/') || path.includes('\0')) {
+    throw new HostError('bad-config', `not an absolute path: ${JSON.stringify(path)}`);
+  }
+}
