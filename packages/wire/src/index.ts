@@ -1,0 +1,81 @@
+/** @xenolith/wire: text and bytes to values and back. XML-RPC, JSON-RPC, what `xl` prints and reads. No I/O. */
+export { formatDateTime, parseDateTime } from './date-time.ts';
+export { encodeJsonValue, jsonEncoder, type JsonEncoder } from './json-rpc/encode-value.ts';
+export {
+  encodeJsonRpcRequest,
+  jsonRpcFailure,
+  jsonRpcSuccess,
+  jsonRpcUnreadable,
+  parseJsonRpcRequest,
+  parseJsonRpcResponse,
+  type JsonRpcRequest,
+  type JsonRpcRequestHead,
+  type JsonRpcResponse,
+  type JsonRpcVersion,
+} from './json-rpc/envelope.ts';
+export { shellCommand, shellQuote } from './shell.ts';
+export { WireError, type WireErrorCode } from './wire-error.ts';
+export { defaultWireLimits, type WireLimits } from './wire-limits.ts';
+export type { WireMember, WireType } from './wire-type.ts';
+export { isArray, isStruct, type WireStruct, type WireValue } from './wire-value.ts';
+export type { XlBitmap } from './xl/bitmap.ts';
+export type { XlAction, XlDisk, XlDomainConfig, XlVif } from './xl/config.ts';
+export { xlDomainName } from './xl/domain-name.ts';
+export { formatXlConfig, formatXlDisk, formatXlVif } from './xl/format-config.ts';
+export { parseCpupoolList, type XlCpupool } from './xl/parse-cpupool-list.ts';
+export {
+  parseXlBlockList,
+  parseXlNetworkList,
+  type XenbusState,
+  type XlBlockDevice,
+  type XlNetworkDevice,
+} from './xl/parse-devices.ts';
+export {
+  parseXlInfo,
+  type XlCpuTopology,
+  type XlDeviceTopology,
+  type XlInfo,
+  type XlNumaNode,
+} from './xl/parse-info.ts';
+export {
+  parseXlListLong,
+  type XlDiskConfig,
+  type XlDomainLong,
+  type XlSchedParams,
+  type XlVifConfig,
+} from './xl/parse-list-long.ts';
+export { parseXlList, type XlDomain, type XlDomainState, type XlShutdownReason } from './xl/parse-list.ts';
+export {
+  parseSchedCredit,
+  parseSchedCredit2,
+  type XlSchedCredit2Pool,
+  type XlSchedCreditPool,
+  type XlSchedDomain,
+} from './xl/parse-sched.ts';
+export { parseXlUptime, type XlUptime } from './xl/parse-uptime.ts';
+export { parseXlVcpuList, type XlVcpu } from './xl/parse-vcpu-list.ts';
+export {
+  parseXenstoreLs,
+  type XenstoreAccess,
+  type XenstoreEntry,
+  type XenstorePermission,
+} from './xl/parse-xenstore-ls.ts';
+export {
+  parseXentop,
+  type XentopDomain,
+  type XentopIteration,
+  type XentopNetwork,
+  type XentopVbd,
+} from './xl/parse-xentop.ts';
+export { XlConfigError } from './xl/xl-config-error.ts';
+export { XlParseError } from './xl/xl-parse-error.ts';
+export { encodeXmlAny, encodeXmlValue, xmlEncoder, type XmlEncoder } from './xml-rpc/encode-value.ts';
+export { encodeXmlRpcCall, xmlRpcBare, xmlRpcFailure, xmlRpcFault, xmlRpcSuccess } from './xml-rpc/envelope.ts';
+export { escapeXml } from './xml-rpc/escape.ts';
+export {
+  parseXmlRpcCall,
+  parseXmlRpcResponse,
+  parseXmlValue,
+  type XmlRpcCall,
+  type XmlRpcResponse,
+} from './xml-rpc/parse.ts';

@@ -1,0 +1,74 @@
+import { columnNumber, outputLines } from './lines.ts';
+import { XlParseError } from './xl-parse-error.ts';
+
+/** Scheduler parameters of a domain under credit or credit2. */
+export interface XlSchedDomain {
+  readonly name: string;
+  readonly domid: number;
+  readonly weight: number;
+  /** Per cent of one pCPU, 0 = no cap. */
+  readonly cap: number;
+}
+
+/** A cpupool that `xl sched-credit2` lists. */
+export interface XlSchedCredit2Pool {
+  readonly cpupool: string;
+  readonly ratelimitUs: number;
+  readonly domains: readonly XlSchedDomain[];
+}
+
+/** A cpupool that `xl sched-credit` lists. */
+export interface XlSchedCreditPool extends XlSchedCredit2Pool {
+  readonly tsliceMs: number;
+  /** Absent before Xen 4.11. */
+  readonly migrationDelayUs: number | undefined;
+}
+
+const domainRow = /^(.*) +(\d+) +(\d+) +(\d+)\s*$/;
+const domainHeader = /^Name\s+ID\s+Weight\s+Cap\s*$/;
+
+interface Pool {
+  readonly header: RegExpExecArray;
+  readonly domains: XlSchedDomain[];
+}
+
+/** Reads `xl sched-credit2`, also with -s or -p, which give the pool's line alone (tools/xl/xl_sched.c). @throws XlParseError */
+export function parseSchedCredit2(text: string): readonly XlSchedCredit2Pool[] {
+  const pools = readPools('xl sched-credit2', text, /^Cpupool (.*): ratelimit=(\d+)us\s*$/);
+  return pools.map(({ header, domains }) => ({ cpupool: header[1] ?? '', ratelimitUs: Number(header[2]), domains }));
+}
+
+/** Reads `xl sched-credit`, also with -s or -p (tools/xl/xl_sched.c). @throws XlParseError */
+export function parseSchedCredit(text: string): readonly XlSchedCreditPool[] {
+  const pattern = /^Cpupool (.*): tslice=(\d+)ms ratelimit=(\d+)us(?: migration-delay=(\d+)us)?\s*$/;
+  return readPools('xl sched-credit', text, pattern).map(({ header, domains }) => ({
+    cpupool: header[1] ?? '',
+    tsliceMs: Number(header[2]),
+    ratelimitUs: Number(header[3]),
+    migrationDelayUs: header[4] === undefined ? undefined : Number(header[4]),
+    domains,
+  }));
+}
+
+function readPools(command: string, text: string, pattern: RegExp): readonly Pool[] {
+  const pools: Pool[] = [];
+  for (const line of outputLines(command, text)) {
+    const header = pattern.exec(line);
+    if (header !== null) {
+      pools.push({ header, domains: [] });
+      continue;
+    }
+    const pool = pools.at(-1);
+    if (pool === undefined) throw new XlParseError(command, 'not a cpupool', line);
+    if (domainHeader.test(line)) continue;
+    const match = domainRow.exec(line);
+    if (match === null) throw new XlParseError(command, 'not a domain', line);
+    pool.domains.push({
+      name: (match[1] ?? '').trimEnd(),
+      domid: columnNumber(command, match[2], line),
+      weight: columnNumber(command, match[3], line),
+      cap: columnNumber(command, match[4], line),
+    });
+  }
+  return pools;
+}
