@@ -1,1 +1,16 @@
 export * from './host-driver.ts';
+export type { Call, Origin } from './call/call.ts';
+export { Database, type AnyRecord } from './database/database.ts';
+export { MemoryStore, type Batch, type Store, type StoredRow } from './database/store.ts';
+export { classTables } from './datamodel/classes.ts';
+export { classTable, parseDataType, toWireType, type DataType } from './datamodel/data-type.ts';
+export { enums } from './datamodel/enums.ts';
+export { errorTable, type ErrorCode } from './datamodel/errors.ts';
+export { methods, type Method } from './datamodel/registry.ts';
+export type * from './datamodel/schema.ts';
+export type * from './datamodel/types.ts';
+export { hasBehaviour, type Answer, type Request } from './dispatch.ts';
+export { isErrorCode, XapiError } from './errors.ts';
+export { silentLog, type Log } from './log.ts';
+export type { Passwords } from './session/sessions.ts';
+export { Xapi, type XapiOptions } from './xapi.ts';

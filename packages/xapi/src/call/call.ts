@@ -1,0 +1,54 @@
+/** The form of the calls: one file a class, each a table from message to function, typed by the data model. */
+import type { Ref } from '@xenolith/base';
+import type { ArgumentsOf, ClassName, FieldName, MessageName, RecordOf, ResultOf } from '../datamodel/types.ts';
+import type { Rights } from '../session/rbac.ts';
+import type { Task } from '../task/tasks.ts';
+import type { Xapi } from '../xapi.ts';
+
+/** Where a request came from. */
+export interface Origin {
+  /** Address of the peer, as text. */
+  readonly address: string;
+  readonly userAgent?: string;
+  /** The client's own word for itself (header `originator`). */
+  readonly originator?: string;
+  /** Whether the peer reached us over TLS. */
+  readonly tls?: boolean;
+  /** The address the client used for us, `host:port` (header `Host`): for URLs in answers. */
+  readonly host?: string;
+}
+
+/** What a call is carried out with. */
+export interface Call {
+  readonly xapi: Xapi;
+  /** The caller's session; null for calls without one. */
+  readonly session: Ref<'session'>;
+  readonly rights: Rights;
+  readonly task: Task;
+  readonly origin: Origin;
+}
+
+type Answer<T> = T | Promise<T>;
+
+type DeclaredCalls<C extends ClassName> = {
+  readonly [M in MessageName<C>]?: (call: Call, args: ArgumentsOf<C, M>) => Answer<ResultOf<C, M>>;
+};
+
+type SetterCalls<C extends ClassName> = {
+  readonly [F in FieldName<C> as `set_${F}`]?: (
+    call: Call,
+    args: { readonly self: Ref<C>; readonly value: RecordOf<C>[F] },
+  ) => Answer<void>;
+};
+
+interface LifeCalls<C extends ClassName> {
+  /** Checked: every required member is there and each is of its type. */
+  readonly create?: (call: Call, args: { readonly args: Partial<RecordOf<C>> }) => Answer<Ref<C>>;
+  readonly destroy?: (call: Call, args: { readonly self: Ref<C> }) => Answer<void>;
+}
+
+/**
+ * The calls of a class that have behaviour of their own: declared messages, and create, destroy or setters that do
+ * more than the generic ones. What is absent is done from the table, or answers NOT_IMPLEMENTED.
+ */
+export type CallsOf<C extends ClassName> = DeclaredCalls<C> & Omit<SetterCalls<C>, MessageName<C>> & LifeCalls<C>;

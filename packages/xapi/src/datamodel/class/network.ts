@@ -1,0 +1,42 @@
+import type { ClassTable } from '../schema.ts';
+
+/** A virtual network: a bridge on every host that has a PIF on it. */
+export const network = {
+  name: 'network',
+  help: 'A virtual network: a bridge on every host that has a PIF on it.',
+  inDatabase: true,
+  persist: true,
+  events: true,
+  getAll: true,
+  lifecycle: { published: 'rio' },
+  writeRole: 'pool-operator',
+  create: { role: 'vm-admin', required: ['other_config'], optional: ['name_label', 'name_description', 'MTU', 'bridge', 'managed', 'tags'] },
+  fields: {
+    uuid: { type: 'string', access: 'RO', published: 'rio' },
+    name_label: { type: 'string', access: 'RW', default: '', group: 'name', published: 'rio' },
+    name_description: { type: 'string', access: 'RW', default: '', group: 'name', published: 'rio' },
+    allowed_operations: { type: 'set(enum(network_operations))', access: 'RO', default: [], notPersisted: true, published: 'rio' },
+    current_operations: { type: 'map(string,enum(network_operations))', access: 'RO', default: {}, notPersisted: true, published: 'rio' },
+    VIFs: { type: 'set(ref(VIF))', access: 'RO', published: 'rio' },
+    PIFs: { type: 'set(ref(PIF))', access: 'RO', published: 'rio' },
+    MTU: { type: 'int', access: 'RW', default: 1500, writeRole: 'vm-admin', published: 'midnight-ride' },
+    other_config: { type: 'map(string,string)', access: 'RW', keyRoles: { folder: 'vm-operator', 'XenCenter.CustomFields.*': 'vm-operator', XenCenterCreateInProgress: 'vm-operator' }, published: 'rio' },
+    bridge: { type: 'string', access: 'StaticRO', default: '', published: 'rio' },
+    managed: { type: 'bool', access: 'StaticRO', default: true, published: 'falcon' },
+    blobs: { type: 'map(string,ref(blob))', access: 'RO', default: {}, published: 'orlando' },
+    tags: { type: 'set(string)', access: 'RW', default: [], writeRole: 'vm-operator', published: 'orlando' },
+    default_locking_mode: { type: 'enum(network_default_locking_mode)', access: 'RO', default: 'unlocked', published: 'tampa' },
+    assigned_ips: { type: 'map(ref(VIF),string)', access: 'RO', default: {}, published: 'creedence' },
+    purpose: { type: 'set(enum(network_purpose))', access: 'RO', default: [], published: 'inverness' },
+  },
+  messages: {
+    attach: { params: { network: 'ref(network)', host: 'ref(host)' }, result: 'void', role: 'pool-operator', async: true, hidden: true, published: 'miami' },
+    pool_introduce: { params: { name_label: 'string', name_description: 'string', MTU: 'int', other_config: 'map(string,string)', bridge: 'string', managed: 'bool', purpose: 'set(enum(network_purpose))' }, result: 'ref(network)', role: 'pool-operator', async: true, hidden: true, published: 'rio' },
+    create_new_blob: { params: { network: 'ref(network)', name: 'string', mime_type: 'string' }, optional: { public: { type: 'bool', default: false } }, result: 'ref(blob)', role: 'pool-operator', async: true, published: 'orlando' },
+    set_default_locking_mode: { params: { network: 'ref(network)', value: 'enum(network_default_locking_mode)' }, result: 'void', role: 'pool-operator', async: true, published: 'tampa' },
+    attach_for_vm: { params: { host: 'ref(host)', vm: 'ref(VM)' }, result: 'void', role: 'vm-power-admin', async: true, hidden: true, published: 'tampa' },
+    detach_for_vm: { params: { host: 'ref(host)', vm: 'ref(VM)' }, result: 'void', role: 'vm-power-admin', async: true, hidden: true, published: 'tampa' },
+    add_purpose: { params: { self: 'ref(network)', value: 'enum(network_purpose)' }, result: 'void', role: 'pool-admin', async: true, errors: ['NETWORK_INCOMPATIBLE_PURPOSES'], published: 'inverness' },
+    remove_purpose: { params: { self: 'ref(network)', value: 'enum(network_purpose)' }, result: 'void', role: 'pool-admin', async: true, published: 'inverness' },
+  },
+} as const satisfies ClassTable;

@@ -1,0 +1,41 @@
+import type { ClassTable } from '../schema.ts';
+
+/** A PCI device of a host. */
+export const PCI = {
+  name: 'PCI',
+  help: 'A PCI device of a host.',
+  inDatabase: true,
+  persist: true,
+  events: true,
+  getAll: true,
+  lifecycle: { published: 'boston' },
+  writeRole: 'pool-operator',
+  fields: {
+    uuid: { type: 'string', access: 'RO', published: 'boston' },
+    class_id: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    class_name: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    vendor_id: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    vendor_name: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    device_id: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    device_name: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    host: { type: 'ref(host)', access: 'StaticRO', default: 'OpaqueRef:NULL', published: 'boston' },
+    pci_id: { type: 'string', access: 'StaticRO', default: '', published: 'boston' },
+    functions: { type: 'int', access: 'RO', default: 1, internal: true, published: 'boston' },
+    virtual_functions: { type: 'set(ref(PCI))', access: 'RO', internal: true, published: 'falcon' },
+    physical_function: { type: 'ref(PCI)', access: 'StaticRO', default: 'OpaqueRef:NULL', internal: true, published: 'falcon' },
+    attached_VMs: { type: 'set(ref(VM))', access: 'RO', internal: true, published: 'boston' },
+    dependencies: { type: 'set(ref(PCI))', access: 'RO', ignoreForeignKey: true, published: 'boston' },
+    other_config: { type: 'map(string,string)', access: 'RW', default: {}, published: 'boston' },
+    subsystem_vendor_id: { type: 'string', access: 'StaticRO', default: '', published: 'clearwater-whetstone' },
+    subsystem_vendor_name: { type: 'string', access: 'StaticRO', default: '', published: 'clearwater-whetstone' },
+    subsystem_device_id: { type: 'string', access: 'StaticRO', default: '', published: 'clearwater-whetstone' },
+    subsystem_device_name: { type: 'string', access: 'StaticRO', default: '', published: 'clearwater-whetstone' },
+    scheduled_to_be_attached_to: { type: 'ref(VM)', access: 'RO', default: 'OpaqueRef:NULL', internal: true, published: 'falcon' },
+    driver_name: { type: 'string', access: 'StaticRO', default: '', published: 'kolkata' },
+  },
+  messages: {
+    disable_dom0_access: { params: { self: 'ref(PCI)' }, result: 'enum(pci_dom0_access)', role: 'pool-operator', async: true, prototyped: '24.14.0' },
+    enable_dom0_access: { params: { self: 'ref(PCI)' }, result: 'enum(pci_dom0_access)', role: 'pool-operator', async: true, prototyped: '24.14.0' },
+    get_dom0_access_status: { params: { self: 'ref(PCI)' }, result: 'enum(pci_dom0_access)', role: 'pool-operator', async: true, prototyped: '24.14.0' },
+  },
+} as const satisfies ClassTable;

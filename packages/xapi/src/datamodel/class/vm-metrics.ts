@@ -1,0 +1,35 @@
+import type { ClassTable } from '../schema.ts';
+
+/** Figures of a VM that change without anybody asking: memory, vCPU use, start time. */
+export const VM_metrics = {
+  name: 'VM_metrics',
+  help: 'Figures of a VM that change without anybody asking: memory, vCPU use, start time.',
+  inDatabase: true,
+  persist: true,
+  events: true,
+  getAll: true,
+  lifecycle: { published: 'rio' },
+  writeRole: 'vm-admin',
+  fields: {
+    uuid: { type: 'string', access: 'RO', published: 'rio' },
+    memory_actual: { type: 'int', access: 'RO', group: 'memory', notPersisted: true, published: 'rio' },
+    VCPUs_number: { type: 'int', access: 'RO', group: 'VCPUs', published: 'rio' },
+    VCPUs_utilisation: { type: 'map(int,float)', access: 'RO', default: {}, group: 'VCPUs', notPersisted: true, published: 'rio', deprecated: 'tampa', removed: 'tampa' },
+    VCPUs_CPU: { type: 'map(int,int)', access: 'RO', group: 'VCPUs', notPersisted: true, published: 'rio' },
+    VCPUs_params: { type: 'map(string,string)', access: 'RO', group: 'VCPUs', notPersisted: true, published: 'rio' },
+    VCPUs_flags: { type: 'map(int,set(string))', access: 'RO', group: 'VCPUs', notPersisted: true, published: 'rio' },
+    state: { type: 'set(string)', access: 'RO', notPersisted: true, published: 'rio' },
+    start_time: { type: 'datetime', access: 'RO', published: 'rio' },
+    install_time: { type: 'datetime', access: 'RO', published: 'rio' },
+    last_updated: { type: 'datetime', access: 'RO', notPersisted: true, published: 'rio' },
+    other_config: { type: 'map(string,string)', access: 'RW', default: {}, notPersisted: true, published: 'orlando' },
+    hvm: { type: 'bool', access: 'RO', default: false, notPersisted: true, published: 'ely' },
+    nested_virt: { type: 'bool', access: 'RO', default: false, notPersisted: true, published: 'ely' },
+    nomigrate: { type: 'bool', access: 'RO', default: false, notPersisted: true, published: 'ely' },
+    current_domain_type: { type: 'enum(domain_type)', access: 'RO', default: 'unspecified', prototyped: 'jura', published: 'kolkata' },
+    numa_optimised: { type: 'bool', access: 'StaticRO', default: false, prototyped: '26.2.0' },
+    numa_nodes: { type: 'int', access: 'StaticRO', default: 0, prototyped: '26.2.0' },
+    numa_node_memory: { type: 'map(int,int)', access: 'RO', default: {}, prototyped: '26.2.0' },
+  },
+  messages: {},
+} as const satisfies ClassTable;

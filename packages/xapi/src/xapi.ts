@@ -1,0 +1,71 @@
+/** The control plane of a pool: its database, its hosts and its calls in one object, with every effect handed in. */
+import type { Clock, Random } from '@xenolith/base';
+import { Database } from './database/database.ts';
+import type { Store } from './database/store.ts';
+import { dispatch, type Answer, type Request } from './dispatch.ts';
+import { Events } from './event/events.ts';
+import type { OpenHost } from './host-driver.ts';
+import { Hosts } from './host/hosts.ts';
+import type { Log } from './log.ts';
+import { Sessions, type Passwords } from './session/sessions.ts';
+import { Tasks } from './task/tasks.ts';
+import { ensurePool } from './pool/ensure-pool.ts';
+
+export interface XapiOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Makes references and UUIDs; may be seeded. */
+  readonly random: Random;
+  /** Makes session references and other secrets; never seeded outside of tests. */
+  readonly secrets: Random;
+  readonly passwords: Passwords;
+  readonly openHost: OpenHost;
+  readonly log: Log;
+  /** Version of Xenolith, x.y.z. */
+  readonly version: string;
+}
+
+export class Xapi {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly version: string;
+  readonly tasks: Tasks;
+  readonly sessions: Sessions;
+  readonly events: Events;
+  readonly hosts: Hosts;
+  readonly #store: Store;
+
+  constructor(options: XapiOptions) {
+    this.#store = options.store;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.log = options.log;
+    this.version = options.version;
+    this.db = new Database(options.store, options.random);
+    this.tasks = new Tasks(this.db, options.clock);
+    this.sessions = new Sessions(this.db, options.clock, options.secrets, options.passwords);
+    this.events = new Events(this.db, options.clock, this.sessions);
+    this.hosts = new Hosts(this, options.openHost);
+  }
+
+  /** Makes the pool record when there is none, and begins to follow the hosts that the records name. */
+  async start(): Promise<void> {
+    ensurePool(this);
+    await this.hosts.start();
+    await this.db.durable();
+  }
+
+  /** Carries out one request. Never throws: whatever goes wrong is an answer. */
+  call(request: Request): Promise<Answer> {
+    return dispatch(this, request);
+  }
+
+  /** Stops following the hosts and makes durable what is not. The hosts themselves go on. */
+  async close(): Promise<void> {
+    await this.hosts.close();
+    await this.db.durable();
+    await this.#store.close();
+  }
+}
