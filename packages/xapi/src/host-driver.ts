@@ -317,5 +317,9 @@ export interface ModelShape {
   readonly dom0MemoryBytes: Bytes;
 }
 
-/** Makes drivers. The server hands one in that knows both kinds. */
-export type OpenHost = (address: HostAddress) => HostDriver;
+/**
+ * Makes drivers. The server hands one in that knows both kinds. The address is the text that whoever added the host
+ * typed (`ssh://…`, `local:`, `model:…`); `options` may have `identity-file` and `known-hosts-file`, paths here.
+ * @throws HostError bad-config, with the reason, for an address or option that is not one
+ */
+export type OpenHost = (address: string, options: Readonly<Record<string, string>>) => HostDriver;
