@@ -16,7 +16,7 @@ export {
 export { shellCommand, shellQuote } from './shell.ts';
 export { WireError, type WireErrorCode } from './wire-error.ts';
 export { defaultWireLimits, type WireLimits } from './wire-limits.ts';
-export type { WireMember, WireType } from './wire-type.ts';
+export type { TypedValue, WireMember, WireType } from './wire-type.ts';
 export { isArray, isStruct, type WireStruct, type WireValue } from './wire-value.ts';
 export type { XlBitmap } from './xl/bitmap.ts';
 export type { XlAction, XlDisk, XlDomainConfig, XlVif } from './xl/config.ts';

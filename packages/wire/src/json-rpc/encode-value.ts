@@ -1,6 +1,6 @@
 import { assert, unreachable } from '@xenolith/base';
 import { formatDateTime } from '../date-time.ts';
-import type { WireMember, WireType } from '../wire-type.ts';
+import type { TypedValue, WireMember, WireType } from '../wire-type.ts';
 
 /** Writes one value of a known type as JSON text. A value that is not of the type is a programmer's mistake. */
 export type JsonEncoder = (value: unknown) => string;
@@ -39,6 +39,8 @@ function compile(type: WireType): JsonEncoder {
       return () => '""';
     case 'any':
       return encodeAny;
+    case 'typed':
+      return encodeTyped;
     case 'set':
       return compileSet(jsonEncoder(type.of));
     case 'map':
@@ -88,6 +90,12 @@ function encodeAny(value: unknown): string {
   const text: string | undefined = JSON.stringify(value);
   assert(text !== undefined, 'not a wire value');
   return text;
+}
+
+function encodeTyped(value: unknown): string {
+  assert(isObject(value) && isObject(value['type']), 'not a typed value');
+  const typed = value as unknown as TypedValue;
+  return jsonEncoder(typed.type)(typed.value);
 }
 
 function compileSet(element: JsonEncoder): JsonEncoder {

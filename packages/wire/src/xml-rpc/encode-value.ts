@@ -1,6 +1,6 @@
 import { assert, unreachable } from '@xenolith/base';
 import { formatDateTime } from '../date-time.ts';
-import type { WireMember, WireType } from '../wire-type.ts';
+import type { TypedValue, WireMember, WireType } from '../wire-type.ts';
 import { formatDouble } from './double.ts';
 import { escapeXml } from './escape.ts';
 
@@ -43,6 +43,8 @@ function compile(type: WireType): XmlEncoder {
       return () => '<value></value>';
     case 'any':
       return encodeXmlAny;
+    case 'typed':
+      return encodeTyped;
     case 'set':
       return compileSet(xmlEncoder(type.of));
     case 'map':
@@ -90,6 +92,12 @@ function encodeDateTime(value: unknown): string {
   assert(typeof value === 'string' || typeof value === 'number', 'not a date-time');
   const text = typeof value === 'number' ? formatDateTime(value) : escapeXml(value);
   return `<value><dateTime.iso8601>${text}</dateTime.iso8601></value>`;
+}
+
+function encodeTyped(value: unknown): string {
+  assert(isObject(value) && isObject(value['type']), 'not a typed value');
+  const typed = value as unknown as TypedValue;
+  return xmlEncoder(typed.type)(typed.value);
 }
 
 function compileSet(element: XmlEncoder): XmlEncoder {
