@@ -1,17 +1,18 @@
 /**
  * From a method's name and values off the wire to an answer: finding the method, checking session, rights, number
  * and types of arguments, running it under a task, and waiting until what it wrote is durable.
- * XAPI: ocaml/xapi/server_helpers.ml and the generated dispatcher.
+ * XAPI: ocaml/xapi/server_helpers.ml and the generated dispatcher; PROTOCOL.md §2 and §6.
  */
 import { AssertionError, nullRef, ref as makeRef, type Ref } from '@xenolith/base';
 import { encodeXmlValue, type WireValue } from '@xenolith/wire';
-import type { Call, Origin } from './call/call.ts';
+import { ShapedResult, type Call, type Origin } from './call/call.ts';
 import { calls } from './call/calls.ts';
 import { decodeValue, parseDataType, toWireType, type DataType } from './datamodel/data-type.ts';
 import { methods, type Method } from './datamodel/registry.ts';
 import { XapiError } from './errors.ts';
 import { callGeneric } from './generic.ts';
 import { HostError } from './host-driver.ts';
+import { hostRefusal } from './host-error.ts';
 import { assertPermitted, type Rights } from './session/rbac.ts';
 import { noTask, type Task } from './task/tasks.ts';
 import type { Xapi } from './xapi.ts';
@@ -26,17 +27,31 @@ export type Answer =
   | { readonly ok: true; readonly type: DataType; readonly value: unknown; readonly bare?: boolean }
   | { readonly ok: false; readonly error: readonly string[] };
 
-type Mode = 'sync' | 'async';
-type Handler = (call: Call, args: Readonly<Record<string, WireValue>>) => unknown;
+type Arguments = Readonly<Record<string, WireValue>>;
+type Handler = (call: Call, args: Arguments) => unknown;
 
-/** Classes whose calls never make tasks (`noTaskFor`), and sessions: a task for a login would outlive nobody. */
-const taskless = new Set(['task', 'event', 'session']);
+/** A method under one of its names, with everything worked out that a request does not change. */
+interface Route {
+  readonly method: Method;
+  readonly mode: 'sync' | 'async';
+  readonly handler: Handler | undefined;
+  /** Whether a plain call shows a task while it runs. */
+  readonly showsTask: boolean;
+}
+
+/**
+ * Classes whose plain calls make no tasks: `noTaskFor` of XAPI, and what never takes time. A task for a login would
+ * belong to nobody.
+ */
+const taskless = new Set(['task', 'event', 'session', 'message', 'role', 'secret']);
 const anonymous: Rights = { superuser: false, role: 'read-only' };
 
+/** Carries out one request. Never throws: whatever goes wrong is an answer. */
 export async function dispatch(xapi: Xapi, request: Request): Promise<Answer> {
   try {
-    const answer = await route(xapi, request);
-    await xapi.db.durable();
+    const outcome = route(xapi, request);
+    const answer = outcome instanceof Promise ? await outcome : outcome;
+    if (!xapi.db.isDurable) await xapi.db.durable();
     return answer;
   } catch (error) {
     const description = describeError(xapi, request.method, error);
@@ -49,7 +64,7 @@ export async function dispatch(xapi: Xapi, request: Request): Promise<Answer> {
 /** The wire form of whatever was thrown. A driver's words reach the client; a mistake of ours is logged whole. */
 export function describeError(xapi: Xapi, what: string, error: unknown): readonly string[] {
   if (error instanceof XapiError) return error.description;
-  if (error instanceof HostError) return ['INTERNAL_ERROR', error.message];
+  if (error instanceof HostError) return hostRefusal(error).description;
   const message = error instanceof Error ? error.message : String(error);
   xapi.log.error('call failed by a mistake of the program', {
     method: what,
@@ -58,43 +73,40 @@ export function describeError(xapi: Xapi, what: string, error: unknown): readonl
   return ['INTERNAL_ERROR', error instanceof AssertionError ? `assertion failed: ${message}` : message];
 }
 
-async function route(xapi: Xapi, request: Request): Promise<Answer> {
-  const special = systemMethod(request);
-  if (special !== undefined) return special;
-  const { method, mode } = findMethod(request.method);
+function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
+  const found = findRoute(request.method);
+  if (found === undefined) return systemMethod(request);
+  const { method, mode } = found;
   if (method.removed) throw new XapiError('MESSAGE_REMOVED');
+  if (mode === 'async' && !method.async) {
+    return { ok: false, error: ['Fault', `${method.fullName} is not asynchronous`] };
+  }
   const given = method.session ? request.params.slice(1) : request.params;
   if (
     (method.session && request.params.length === 0) ||
     given.length < method.requiredCount ||
     given.length > method.params.length
   ) {
-    const received = Math.max(0, given.length);
-    throw new XapiError(
-      'MESSAGE_PARAMETER_COUNT_MISMATCH',
-      request.method,
-      String(method.requiredCount),
-      String(received),
-    );
+    const expected = given.length > method.params.length ? method.params.length : method.requiredCount;
+    throw new XapiError('MESSAGE_PARAMETER_COUNT_MISMATCH', request.method, String(expected), String(given.length));
   }
   let session = nullRef<'session'>();
   let rights = anonymous;
   if (method.session) {
     const [first] = request.params;
-    if (typeof first !== 'string') throw new XapiError('SESSION_INVALID', String(first));
+    if (typeof first !== 'string') throw new XapiError('SESSION_INVALID', JSON.stringify(first));
     session = makeRef<'session'>(first);
     rights = xapi.sessions.use(session);
   }
-  if (mode === 'async' && !method.async)
-    return { ok: false, error: ['Fault', `${request.method} is not asynchronous`] };
   const args = decodeArguments(method, given);
   if (method.session) assertPermitted(rights, method, typeof args['key'] === 'string' ? args['key'] : undefined);
+  if (method.poolInternal) throw new XapiError('INTERNAL_ERROR', `${method.fullName} is a call between hosts`);
   const call = { xapi, session, rights, origin: request.origin };
-  return mode === 'async' ? runAsync(method, call, args) : runSync(method, call, args);
+  return mode === 'async' ? runAsync(found, call, args) : runSync(found, call, args);
 }
 
 /** Methods outside of the data model: what the server has, and whether it is there. */
-function systemMethod(request: Request): Answer | undefined {
+function systemMethod(request: Request): Answer {
   if (request.method === 'system.listMethods') {
     const names = [...methods().values()].filter((method) => !method.removed).map((method) => method.fullName);
     return { ok: true, type: parseDataType('set(string)'), value: names, bare: true };
@@ -102,26 +114,47 @@ function systemMethod(request: Request): Answer | undefined {
   if (request.method.startsWith('system.isAlive:')) {
     return { ok: true, type: { kind: 'any' }, value: request.params[0] ?? '' };
   }
-  return undefined;
+  throw new XapiError('MESSAGE_METHOD_UNKNOWN', request.method);
+}
+
+/** Every name that was asked for and exists; names that do not are looked for anew each time. */
+const routes = new Map<string, Route>();
+
+function findRoute(name: string): Route | undefined {
+  const known = routes.get(name);
+  if (known !== undefined) return known;
+  const found = findMethod(name);
+  if (found === undefined) return undefined;
+  const handler = handlerOf(found.method);
+  const fresh = { ...found, handler, showsTask: showsTask(found.method, handler) };
+  routes.set(name, fresh);
+  return fresh;
 }
 
 /** Finds `Class.method`, `Async.Class.method` or the old spelling `Class_method`. */
-export function findMethod(name: string): { readonly method: Method; readonly mode: Mode } {
+function findMethod(name: string): Pick<Route, 'method' | 'mode'> | undefined {
   const table = methods();
-  const prefix = /^(?:Internal)?Async\./.exec(name)?.[0] ?? '';
+  const prefix = name.startsWith('Async.') ? 'Async.' : '';
   const method = table.get(name.slice(prefix.length));
   if (method !== undefined) return { method, mode: prefix === '' ? 'sync' : 'async' };
-  for (let i = name.indexOf('_'); i > 0 && prefix === ''; i = name.indexOf('_', i + 1)) {
+  if (prefix !== '' || name.length > methodNameMax) return undefined;
+  for (let i = name.indexOf('_'); i > 0; i = name.indexOf('_', i + 1)) {
     const old = table.get(`${name.slice(0, i)}.${name.slice(i + 1)}`);
     if (old !== undefined) return { method: old, mode: 'sync' };
   }
-  throw new XapiError('MESSAGE_METHOD_UNKNOWN', name);
+  return undefined;
 }
 
-function decodeArguments(method: Method, given: readonly WireValue[]): Readonly<Record<string, WireValue>> {
+/** Longer names are none: no need to try each underscore of a text of any length. */
+const methodNameMax = 200;
+
+function decodeArguments(method: Method, given: readonly WireValue[]): Arguments {
   const args: Record<string, WireValue> = {};
-  for (const [index, param] of method.params.entries()) {
-    const value = given[index];
+  const { params } = method;
+  for (let i = 0; i < params.length; i++) {
+    const param = params[i];
+    if (param === undefined) continue;
+    const value = given[i];
     args[param.name] = value === undefined ? (param.default ?? null) : decodeValue(param.type, value, param.name);
   }
   return args;
@@ -135,56 +168,53 @@ function handlerOf(method: Method): Handler | undefined {
 /** Whether a method does anything here: what the coverage page lists. */
 export const hasBehaviour = (method: Method): boolean => method.kind !== 'declared' || handlerOf(method) !== undefined;
 
-function invoke(method: Method, call: Call, args: Readonly<Record<string, WireValue>>): unknown {
-  const handler = handlerOf(method);
-  return handler === undefined ? callGeneric(call.xapi.db, method, args) : handler(call, args);
+/** Calls that may take time or change something get a task; plain reads would only make noise. */
+const showsTask = (method: Method, handler: Handler | undefined): boolean =>
+  handler !== undefined && method.session && !taskless.has(method.className) && !method.name.startsWith('get_');
+
+const invoke = ({ method, handler }: Route, call: Call, args: Arguments): unknown =>
+  handler === undefined ? callGeneric(call.xapi.db, method, args) : handler(call, args);
+
+const answerOf = (method: Method, value: unknown): Answer =>
+  value instanceof ShapedResult
+    ? { ok: true, type: value.type, value: value.value }
+    : { ok: true, type: method.result, value };
+
+function runSync(found: Route, call: Omit<Call, 'task'>, args: Arguments): Answer | Promise<Answer> {
+  if (found.showsTask) return runShown(found, call, args);
+  const value = invoke(found, { ...call, task: noTask }, args);
+  return value instanceof Promise
+    ? value.then((result) => answerOf(found.method, result))
+    : answerOf(found.method, value);
 }
 
-/** Calls that may take time or change something get a task; plain reads would only make noise. */
-const wantsTask = (method: Method): boolean =>
-  !taskless.has(method.className) &&
-  handlerOf(method) !== undefined &&
-  !method.name.startsWith('get_') &&
-  method.session;
-
-async function runSync(
-  method: Method,
-  call: Omit<Call, 'task'>,
-  args: Readonly<Record<string, WireValue>>,
-): Promise<Answer> {
-  if (!wantsTask(method)) {
-    const value = await invoke(method, { ...call, task: noTask }, args);
-    return { ok: true, type: method.result, value };
-  }
-  const task = call.xapi.tasks.begin(method.fullName, { session: call.session });
+/** Runs a call under a task that lives as long as the call. */
+async function runShown(found: Route, call: Omit<Call, 'task'>, args: Arguments): Promise<Answer> {
+  const task = call.xapi.tasks.begin(found.method.fullName, { session: call.session });
   try {
-    const value = await invoke(method, { ...call, task }, args);
-    return { ok: true, type: method.result, value };
+    return answerOf(found.method, await invoke(found, { ...call, task }, args));
   } finally {
     call.xapi.tasks.vanish(task);
   }
 }
 
 /** Starts the work and answers its task at once. */
-function runAsync(method: Method, call: Omit<Call, 'task'>, args: Readonly<Record<string, WireValue>>): Answer {
-  const task = call.xapi.tasks.begin(`Async.${method.fullName}`, { session: call.session });
-  void finishAsync(method, { ...call, task }, args, task);
+function runAsync(found: Route, call: Omit<Call, 'task'>, args: Arguments): Answer {
+  if (!hasBehaviour(found.method)) throw new XapiError('NOT_IMPLEMENTED', found.method.fullName);
+  const task = call.xapi.tasks.begin(`Async.${found.method.fullName}`, { session: call.session });
+  void finishAsync(found, { ...call, task }, args, task);
   return { ok: true, type: parseDataType('ref(task)'), value: task.ref satisfies Ref<'task'> };
 }
 
-async function finishAsync(
-  method: Method,
-  call: Call,
-  args: Readonly<Record<string, WireValue>>,
-  task: Task,
-): Promise<void> {
+async function finishAsync(found: Route, call: Call, args: Arguments, task: Task): Promise<void> {
   const { xapi } = call;
+  const { result, fullName } = found.method;
   try {
-    const value = await invoke(method, call, args);
+    const value = await invoke(found, call, args);
     // A task that says success must not be forgotten work.
     await xapi.db.durable();
-    xapi.tasks.succeed(task, method.result.kind === 'void' ? '' : encodeXmlValue(toWireType(method.result), value));
+    xapi.tasks.succeed(task, result.kind === 'void' ? '' : encodeXmlValue(toWireType(result), value));
   } catch (error) {
-    xapi.tasks.fail(task, describeError(xapi, method.fullName, error));
+    xapi.tasks.fail(task, describeError(xapi, fullName, error));
   }
 }

@@ -7,6 +7,7 @@ import { Events } from './event/events.ts';
 import type { OpenHost } from './host-driver.ts';
 import { Hosts } from './host/hosts.ts';
 import type { Log } from './log.ts';
+import { Messages } from './message/messages.ts';
 import { Sessions, type Passwords } from './session/sessions.ts';
 import { Tasks } from './task/tasks.ts';
 import { ensurePool } from './pool/ensure-pool.ts';
@@ -34,6 +35,7 @@ export class Xapi {
   readonly tasks: Tasks;
   readonly sessions: Sessions;
   readonly events: Events;
+  readonly messages: Messages;
   readonly hosts: Hosts;
   readonly #store: Store;
 
@@ -44,9 +46,13 @@ export class Xapi {
     this.log = options.log;
     this.version = options.version;
     this.db = new Database(options.store, options.random);
+    this.db.storeFailed.listen((error) => {
+      this.log.error('the database cannot be written; every call fails from now on', { error: String(error) });
+    });
     this.tasks = new Tasks(this.db, options.clock);
     this.sessions = new Sessions(this.db, options.clock, options.secrets, options.passwords);
     this.events = new Events(this.db, options.clock, this.sessions);
+    this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
   }
 
@@ -65,6 +71,7 @@ export class Xapi {
   /** Stops following the hosts and makes durable what is not. The hosts themselves go on. */
   async close(): Promise<void> {
     await this.hosts.close();
+    this.tasks.close();
     await this.db.durable();
     await this.#store.close();
   }

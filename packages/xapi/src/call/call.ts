@@ -1,5 +1,6 @@
 /** The form of the calls: one file a class, each a table from message to function, typed by the data model. */
 import type { Ref } from '@xenolith/base';
+import type { DataType } from '../datamodel/data-type.ts';
 import type { ArgumentsOf, ClassName, FieldName, MessageName, RecordOf, ResultOf } from '../datamodel/types.ts';
 import type { Rights } from '../session/rbac.ts';
 import type { Task } from '../task/tasks.ts';
@@ -28,10 +29,21 @@ export interface Call {
   readonly origin: Origin;
 }
 
+/** A result whose shape the table describes only loosely, with the shape that it really has. */
+export class ShapedResult {
+  readonly type: DataType;
+  readonly value: unknown;
+
+  constructor(type: DataType, value: unknown) {
+    this.type = type;
+    this.value = value;
+  }
+}
+
 type Answer<T> = T | Promise<T>;
 
 type DeclaredCalls<C extends ClassName> = {
-  readonly [M in MessageName<C>]?: (call: Call, args: ArgumentsOf<C, M>) => Answer<ResultOf<C, M>>;
+  readonly [M in MessageName<C>]?: (call: Call, args: ArgumentsOf<C, M>) => Answer<ResultOf<C, M> | ShapedResult>;
 };
 
 type SetterCalls<C extends ClassName> = {
@@ -51,4 +63,6 @@ interface LifeCalls<C extends ClassName> {
  * The calls of a class that have behaviour of their own: declared messages, and create, destroy or setters that do
  * more than the generic ones. What is absent is done from the table, or answers NOT_IMPLEMENTED.
  */
-export type CallsOf<C extends ClassName> = DeclaredCalls<C> & Omit<SetterCalls<C>, MessageName<C>> & LifeCalls<C>;
+export type CallsOf<C extends ClassName> = DeclaredCalls<C> &
+  Omit<SetterCalls<C>, MessageName<C>> &
+  Omit<LifeCalls<C>, MessageName<C>>;

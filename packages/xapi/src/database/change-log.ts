@@ -13,18 +13,23 @@ export interface Change {
   readonly created: number;
 }
 
-/** Deletions remembered; who asks about a time before the oldest forgotten one has lost events. */
-const tombstonesMax = 20_000;
+/** Deletions remembered; who asks about a time before the youngest forgotten one has lost events. */
+export const tombstonesMax = 20_000;
 
 export class ChangeLog {
   #entries: Change[] = [];
   readonly #latest = new Map<string, Change>();
   #tombstones = 0;
   #completeSince: number;
+  readonly #tombstonesMax: number;
 
-  /** @param generation the generation of the database when the log begins. */
-  constructor(generation: number) {
+  /**
+   * @param generation the generation of the database when the log begins
+   * @param tombstones deletions remembered at most; when there are more, the older half goes
+   */
+  constructor(generation: number, tombstones = tombstonesMax) {
     this.#completeSince = generation;
+    this.#tombstonesMax = tombstones;
   }
 
   /** Changes after this generation are all known. */
@@ -32,13 +37,15 @@ export class ChangeLog {
     return this.#completeSince;
   }
 
+  /** Adds a change; its generation is higher than that of the one before. */
   record(change: Change): void {
+    if (this.#latest.get(change.ref)?.kind === 'del') this.#tombstones--;
     this.#latest.set(change.ref, change);
     this.#entries.push(change);
     if (change.kind === 'del') this.#tombstones++;
     const superfluous = this.#entries.length - this.#latest.size;
     if (superfluous > 1024 && superfluous > this.#latest.size) this.#compact();
-    else if (this.#tombstones > tombstonesMax) this.#compact();
+    else if (this.#tombstones > this.#tombstonesMax) this.#compact();
   }
 
   /** The last change of every object that changed after `generation`, oldest first. */
@@ -59,7 +66,8 @@ export class ChangeLog {
   }
 
   #compact(): void {
-    let forget = Math.max(0, this.#tombstones - tombstonesMax / 2);
+    const limit = this.#tombstonesMax;
+    let forget = this.#tombstones > limit ? this.#tombstones - Math.floor(limit / 2) : 0;
     this.#entries = this.#entries.filter((change) => {
       if (this.#latest.get(change.ref) !== change) return false;
       if (change.kind === 'del' && forget > 0) {

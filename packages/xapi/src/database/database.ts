@@ -4,103 +4,63 @@
  */
 import { assert, nullRef, randomUuid, Signal, type Random, type Ref } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
-import { classTables } from '../datamodel/classes.ts';
-import { classTable, emptyValue, parseDataType } from '../datamodel/data-type.ts';
-import { hasRows } from '../datamodel/registry.ts';
-import type { ClassTable } from '../datamodel/schema.ts';
 import type { ClassName, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { ChangeLog, type Change } from './change-log.ts';
-import { computedFields, referencesIn, RelationIndex, relationsFrom } from './relation-index.ts';
-import type { Store, StoredRow } from './store.ts';
+import { Keeper } from './keeper.ts';
+import { recordShape, referencesIn, rowClasses, type AnyRecord, type RecordShape } from './record-shape.ts';
+import { RelationIndex } from './relation-index.ts';
+import type { Batch, Store, StoredRow } from './store.ts';
 
-/** A record whose class is not known to the checker. */
-export type AnyRecord = Readonly<Record<string, WireValue>>;
+export type { AnyRecord } from './record-shape.ts';
 
 /** An object and its history. `record` is replaced, never changed, so a reader may keep it. */
 interface Row {
   readonly ref: string;
   readonly class: string;
+  readonly shape: RecordShape;
   record: AnyRecord;
+  /** Generation in which the object came to be. */
   readonly created: number;
   modified: number;
   /** Computed fields that must be read anew from the relation index. */
   readonly stale: Set<string>;
 }
 
-export interface DatabaseEvent {
-  readonly class: string;
-  readonly ref: string;
-}
-
-const persisted = new Map<string, ReadonlySet<string>>();
-
-/** The fields of a class that a store keeps. */
-function persistedFields(table: ClassTable): ReadonlySet<string> {
-  let fields = persisted.get(table.name);
-  if (fields === undefined) {
-    const computed = computedFields(table.name);
-    const keep = Object.entries(table.fields).filter(
-      ([name, field]) => field.internal !== true && field.notPersisted !== true && !computed.has(name),
-    );
-    persisted.set(table.name, (fields = new Set(keep.map(([name]) => name))));
-  }
-  return fields;
-}
-
-const isPersistent = (table: ClassTable): boolean => table.persist || table.name === 'message';
-
-const defaults = new Map<string, AnyRecord>();
-
-/** A record of a class with nothing filled in but the defaults of its table. */
-export function emptyRecord(table: ClassTable): AnyRecord {
-  let record = defaults.get(table.name);
-  if (record === undefined) {
-    const entries: [string, WireValue][] = [];
-    for (const [name, field] of Object.entries(table.fields)) {
-      if (field.internal === true) continue;
-      const type = parseDataType(field.type);
-      if (type.kind === 'option') continue;
-      entries.push([name, field.default ?? emptyValue(type)]);
-    }
-    defaults.set(table.name, (record = Object.fromEntries(entries)));
-  }
-  return record;
-}
+/**
+ * Each start begins at a multiple of this. Changes that no store keeps (tasks, sessions) also count generations, so
+ * the last stored number may be lower than what clients were told; one start would have to make this many of them
+ * for a token from before a restart to look like one from after it.
+ */
+const generationsPerStart = 2 ** 28;
 
 export class Database {
-  readonly #store: Store;
   readonly #random: Random;
   readonly #tables = new Map<string, Map<string, Row>>();
   readonly #rows = new Map<string, Row>();
   readonly #byUuid = new Map<string, string>();
   readonly #index = new RelationIndex();
   readonly #settings = new Map<string, string>();
+  readonly #keeper: Keeper;
   #generation: number;
-  #log: ChangeLog;
-  #dirty = new Set<string>();
-  #dirtySettings = new Set<string>();
-  #flush: Promise<void> | undefined;
-  #failure: unknown;
+  readonly #log: ChangeLog;
 
-  /** Rings after each change. */
-  readonly changed = new Signal<DatabaseEvent>();
+  /** Rings with each change of an object, computed fields included. Who listens must not write from there. */
+  readonly changed = new Signal<Change>();
 
   /** Reads the whole store. Rows of classes or with fields that the tables no longer have lose those. */
   constructor(store: Store, random: Random) {
-    this.#store = store;
     this.#random = random;
-    for (const table of Object.values(classTables) as readonly ClassTable[]) {
-      if (hasRows(table)) this.#tables.set(table.name, new Map());
-    }
+    for (const name of rowClasses) this.#tables.set(name, new Map());
     const loaded = store.load();
-    // A restart is a gap in what waiting clients saw: generations jump, and the change log begins anew.
-    this.#generation = loaded.generation + 1;
+    this.#generation = (Math.floor(loaded.generation / generationsPerStart) + 1) * generationsPerStart;
     this.#log = new ChangeLog(this.#generation);
     for (const [key, value] of Object.entries(loaded.settings)) this.#settings.set(key, value);
     for (const row of loaded.rows) this.#loadRow(row);
+    this.#keeper = new Keeper(store, (rows, settings) => this.#batch(rows, settings));
   }
 
+  /** Counts changes; rises with each, and jumps at a start. */
   get generation(): number {
     return this.#generation;
   }
@@ -118,18 +78,22 @@ export class Database {
 
   /** The record of an object, or undefined. */
   find<C extends ClassName>(className: C, ref: Ref<C>): RecordOf<C> | undefined {
-    const row = this.#rows.get(ref);
-    return row === undefined || row.class !== className ? undefined : (this.#fresh(row) as unknown as RecordOf<C>);
+    return this.findAny(className, ref) as unknown as RecordOf<C> | undefined;
   }
 
   has(className: string, ref: string): boolean {
     return this.#rows.get(ref)?.class === className;
   }
 
+  /** As {@link get}, for a class that is only known at run time. */
   getAny(className: string, ref: string): AnyRecord {
+    return this.#fresh(this.#row(className, ref));
+  }
+
+  /** As {@link find}, for a class that is only known at run time. */
+  findAny(className: string, ref: string): AnyRecord | undefined {
     const row = this.#rows.get(ref);
-    if (row === undefined || row.class !== className) throw new XapiError('HANDLE_INVALID', className, ref);
-    return this.#fresh(row);
+    return row === undefined || row.class !== className ? undefined : this.#fresh(row);
   }
 
   /** The class of whatever object a reference names. */
@@ -137,13 +101,14 @@ export class Database {
     return this.#rows.get(ref)?.class;
   }
 
-  /** All objects of a class, oldest first. */
+  /** All objects of a class, oldest first (of those from before the start, in the store's order). */
   *all<C extends ClassName>(className: C): Generator<readonly [Ref<C>, RecordOf<C>]> {
     for (const row of this.#table(className).values()) {
       yield [row.ref as Ref<C>, this.#fresh(row) as unknown as RecordOf<C>];
     }
   }
 
+  /** As {@link all}, for a class that is only known at run time. */
   *allAny(className: string): Generator<readonly [string, AnyRecord]> {
     for (const row of this.#table(className).values()) yield [row.ref, this.#fresh(row)];
   }
@@ -156,36 +121,45 @@ export class Database {
     return this.#table(className).size;
   }
 
-  /** The object of a class with a uuid, or undefined. */
+  /** The object of a class with a uuid (in either case), or undefined. */
   byUuid<C extends ClassName>(className: C, uuid: string): Ref<C> | undefined {
-    return this.#byUuid.get(`${className}/${uuid.toLowerCase()}`) as Ref<C> | undefined;
+    return this.byUuidAny(className, uuid) as Ref<C> | undefined;
   }
 
-  /** Generation of the last change of an object, 0 when it is unknown. */
-  modified(ref: string): number {
-    return this.#rows.get(ref)?.modified ?? 0;
+  /** As {@link byUuid}, for a class that is only known at run time. */
+  byUuidAny(className: string, uuid: string): string | undefined {
+    return this.#byUuid.get(uuidKey(className, uuid));
   }
 
-  /** Class names that have rows. */
-  get classes(): readonly string[] {
-    return [...this.#tables.keys()];
+  /** The generations in which an object came to be and last changed; undefined when there is no such object. */
+  history(ref: string): { readonly created: number; readonly modified: number } | undefined {
+    return this.#rows.get(ref);
   }
 
   // ---- writing -------------------------------------------------------------------------------------------------
 
-  /** Adds an object; fields not given take the defaults of the table, `uuid` a new random one. */
+  /**
+   * Adds an object; fields not given take the defaults of the table, `uuid` a new random one. Computed fields are
+   * ignored, so a copy of another object's record will do.
+   */
   create<C extends ClassName>(className: C, fields: Partial<RecordOf<C>>, ref?: Ref<C>): Ref<C> {
     return this.createAny(className, fields as AnyRecord, ref) as Ref<C>;
   }
 
+  /** As {@link create}, for a class that is only known at run time. */
   createAny(className: string, fields: AnyRecord, givenRef?: string): string {
-    const table = classTable(className);
+    const shape = recordShape(className);
     const ref = givenRef ?? `OpaqueRef:${randomUuid(this.#random)}`;
     assert(!this.#rows.has(ref), `two objects ${ref}`);
-    const record: Record<string, WireValue> = { ...emptyRecord(table), ...fields };
-    if (Object.hasOwn(table.fields, 'uuid') && (record['uuid'] ?? '') === '') record['uuid'] = randomUuid(this.#random);
-    const row = this.#insert(className, ref, record, ++this.#generation);
-    this.#touched(row, true);
+    for (const name of Object.keys(fields)) {
+      assert(Object.hasOwn(shape.table.fields, name), `field ${className}.${name}`);
+    }
+    const record: Record<string, WireValue> = { ...shape.empty, ...fields };
+    if (record['uuid'] === '') record['uuid'] = randomUuid(this.#random);
+    const row = this.#insert(shape, ref, record, ++this.#generation);
+    this.#touched(row, row.created);
+    this.#link(row);
+    if (shape.persistent) this.#keeper.keepRow(ref);
     return ref;
   }
 
@@ -194,28 +168,27 @@ export class Database {
     this.updateAny(className, ref, changes as AnyRecord);
   }
 
+  /** As {@link update}, for a class that is only known at run time. */
   updateAny(className: string, ref: string, changes: AnyRecord): void {
-    const row = this.#rows.get(ref);
-    if (row === undefined || row.class !== className) throw new XapiError('HANDLE_INVALID', className, ref);
+    const row = this.#row(className, ref);
     const old = row.record;
+    const { table, computed, persisted, persistent } = row.shape;
     const effective = Object.entries(changes).filter(([name, value]) => !sameValue(old[name], value));
     if (effective.length === 0) return;
-    const table = classTable(className);
-    const computed = computedFields(className);
-    const keep = persistedFields(table);
     let durable = false;
     for (const [name] of effective) {
       assert(Object.hasOwn(table.fields, name), `field ${className}.${name}`);
       assert(!computed.has(name), `${className}.${name} is computed`);
-      durable ||= keep.has(name);
+      durable ||= persisted.has(name);
     }
-    const moved = new Set(effective.map(([name]) => name));
-    this.#unlink(row, moved);
     row.record = { ...old, ...Object.fromEntries(effective) };
-    this.#link(row, moved);
-    this.#reindexUuid(row, old);
-    row.modified = ++this.#generation;
-    this.#touched(row, durable);
+    if (old['uuid'] !== row.record['uuid']) {
+      this.#forgetUuid(row, old['uuid']);
+      this.#rememberUuid(row);
+    }
+    this.#touched(row, ++this.#generation);
+    this.#relink(row, old);
+    if (durable && persistent) this.#keeper.keepRow(ref);
   }
 
   /** Removes an object. References to it become null, or leave the sets that hold them. No error when it is gone. */
@@ -223,29 +196,25 @@ export class Database {
     this.destroyAny(className, ref);
   }
 
+  /** As {@link destroy}, for a class that is only known at run time. */
   destroyAny(className: string, ref: string): void {
     const row = this.#rows.get(ref);
     if (row === undefined || row.class !== className) return;
-    this.#dropReferences(className, ref);
-    this.#unlink(row);
+    this.#dropReferences(ref);
     this.#table(className).delete(ref);
     this.#rows.delete(ref);
-    this.#index.forget(ref);
-    const uuid = row.record['uuid'];
-    if (typeof uuid === 'string') this.#byUuid.delete(`${className}/${uuid}`);
+    this.#unlink(row);
+    this.#forgetUuid(row, row.record['uuid']);
     const generation = ++this.#generation;
-    this.#log.record({ generation, ref, class: className, kind: 'del', created: row.created });
-    if (isPersistent(classTable(className))) this.#dirty.add(ref);
-    this.changed.emit({ class: className, ref });
+    this.#tell({ generation, ref, class: className, kind: 'del', created: row.created });
+    if (row.shape.persistent) this.#keeper.keepRow(ref);
   }
 
   /** Counts an object as changed without changing it (`event.inject`). Gives the generation just before. */
   bump(className: string, ref: string): number {
-    const row = this.#rows.get(ref);
-    if (row === undefined || row.class !== className) throw new XapiError('HANDLE_INVALID', className, ref);
+    const row = this.#row(className, ref);
     const before = this.#generation;
-    row.modified = ++this.#generation;
-    this.#touched(row, false);
+    this.#touched(row, ++this.#generation);
     return before;
   }
 
@@ -257,65 +226,49 @@ export class Database {
 
   setSetting(key: string, value: string): void {
     this.#settings.set(key, value);
-    this.#dirtySettings.add(key);
+    this.#keeper.keepSetting(key);
   }
 
   // ---- durability ----------------------------------------------------------------------------------------------
 
+  /** Whether nothing waits to be written, so that {@link durable} need not be awaited. */
+  get isDurable(): boolean {
+    return this.#keeper.isIdle;
+  }
+
   /**
    * Resolves when everything written so far is on disk; every answer waits for it. Fails for good once the store has
    * failed: what cannot be kept must not be acknowledged.
+   * @throws XapiError INTERNAL_ERROR with the store's words
    */
   durable(): Promise<void> {
-    if (this.#failure !== undefined) {
-      return Promise.reject(
-        new XapiError('INTERNAL_ERROR', `the database cannot be written: ${String(this.#failure)}`),
-      );
-    }
-    if (this.#dirty.size === 0 && this.#dirtySettings.size === 0) return this.#flush ?? Promise.resolve();
-    if (this.#flush === undefined) {
-      this.#flush = new Promise<void>((resolve) => {
-        this.#store.soon(resolve);
-      }).then(() => this.#commit());
-      return this.#flush;
-    }
-    // A flush is under way; it may have taken its batch already, so look again when it is done.
-    return this.#flush.then(() => this.durable());
+    return this.#keeper.kept();
   }
 
-  async #commit(): Promise<void> {
-    const dirty = this.#dirty;
-    const dirtySettings = this.#dirtySettings;
-    this.#dirty = new Set();
-    this.#dirtySettings = new Set();
+  /** Rings once, with the reason, when the store fails. */
+  get storeFailed(): Signal<unknown> {
+    return this.#keeper.failed;
+  }
+
+  #batch(rows: ReadonlySet<string>, settings: ReadonlySet<string>): Batch {
     const puts: StoredRow[] = [];
     const deletes: string[] = [];
-    for (const ref of dirty) {
+    for (const ref of rows) {
       const row = this.#rows.get(ref);
       if (row === undefined) deletes.push(ref);
-      else puts.push(this.#stored(row));
+      else puts.push(storedRow(row));
     }
-    const settings = Object.fromEntries([...dirtySettings].map((key) => [key, this.#settings.get(key) ?? '']));
-    try {
-      await this.#store.commit({ puts, deletes, settings, generation: this.#generation });
-    } catch (error) {
-      this.#failure = error;
-      throw new XapiError('INTERNAL_ERROR', `the database cannot be written: ${String(error)}`);
-    } finally {
-      this.#flush = undefined;
-    }
-  }
-
-  #stored(row: Row): StoredRow {
-    const fields: Record<string, WireValue> = {};
-    for (const name of persistedFields(classTable(row.class))) {
-      const value = row.record[name];
-      if (value !== undefined) fields[name] = value;
-    }
-    return { ref: row.ref, class: row.class, fields };
+    const values = [...settings].map((key) => [key, this.#settings.get(key) ?? ''] as const);
+    return { puts, deletes, settings: Object.fromEntries(values), generation: this.#generation };
   }
 
   // ---- inside --------------------------------------------------------------------------------------------------
+
+  #row(className: string, ref: string): Row {
+    const row = this.#rows.get(ref);
+    if (row === undefined || row.class !== className) throw new XapiError('HANDLE_INVALID', className, ref);
+    return row;
+  }
 
   #table(className: string): Map<string, Row> {
     const table = this.#tables.get(className);
@@ -325,123 +278,117 @@ export class Database {
 
   #loadRow(stored: StoredRow): void {
     if (!this.#tables.has(stored.class)) return;
-    const table = classTable(stored.class);
-    const keep = persistedFields(table);
-    const known = Object.entries(stored.fields).filter(([name]) => keep.has(name));
-    const row = this.#insert(
-      stored.class,
-      stored.ref,
-      { ...emptyRecord(table), ...Object.fromEntries(known) },
-      this.#generation,
-    );
-    this.#log.record(this.#change(row));
+    const shape = recordShape(stored.class);
+    const known = Object.entries(stored.fields).filter(([name]) => shape.persisted.has(name));
+    const row = this.#insert(shape, stored.ref, { ...shape.empty, ...Object.fromEntries(known) }, this.#generation);
+    // Everybody who waits begins anew after a start: nothing to tell, and the ends of relations are still unread.
+    for (const field of shape.references.values()) {
+      for (const target of referencesIn(row.record[field.name])) this.#index.add(target, field.key, row.ref);
+    }
   }
 
-  #insert(className: string, ref: string, record: AnyRecord, generation: number): Row {
-    const stale = new Set(computedFields(className));
-    const row: Row = { ref, class: className, record, created: generation, modified: generation, stale };
+  #insert(shape: RecordShape, ref: string, record: AnyRecord, generation: number): Row {
+    const className = shape.table.name;
+    const stale = new Set(shape.computed.keys());
+    const row: Row = { ref, class: className, shape, record, created: generation, modified: generation, stale };
     this.#rows.set(ref, row);
     this.#table(className).set(ref, row);
-    const uuid = record['uuid'];
-    if (typeof uuid === 'string') this.#byUuid.set(`${className}/${uuid}`, ref);
-    this.#link(row);
+    this.#rememberUuid(row);
     return row;
   }
 
-  #reindexUuid(row: Row, old: AnyRecord): void {
-    if (old['uuid'] === row.record['uuid']) return;
-    this.#byUuid.delete(`${row.class}/${String(old['uuid'])}`);
-    this.#byUuid.set(`${row.class}/${String(row.record['uuid'])}`, row.ref);
+  #rememberUuid(row: Row): void {
+    const uuid = row.record['uuid'];
+    if (typeof uuid === 'string' && uuid !== '') this.#byUuid.set(uuidKey(row.class, uuid), row.ref);
+  }
+
+  #forgetUuid(row: Row, uuid: WireValue | undefined): void {
+    if (typeof uuid !== 'string') return;
+    const key = uuidKey(row.class, uuid);
+    if (this.#byUuid.get(key) === row.ref) this.#byUuid.delete(key);
   }
 
   #fresh(row: Row): AnyRecord {
     if (row.stale.size > 0) {
-      const sets = [...row.stale].map((field) => [field, this.#index.members(row.ref, field)]);
+      const { computed } = row.shape;
+      const sets = [...row.stale].map((field) => [field, this.#index.members(row.ref, computed.get(field) ?? '')]);
       row.record = { ...row.record, ...Object.fromEntries(sets) };
       row.stale.clear();
     }
     return row.record;
   }
 
-  #link(row: Row, only?: ReadonlySet<string>): void {
-    for (const { fromField, toClass, toField } of relationsFrom(row.class)) {
-      if (only?.has(fromField) === false) continue;
-      for (const target of referencesIn(row.record[fromField])) {
-        this.#index.add(target, toField, row.ref);
-        this.#stale(toClass, target, toField);
-      }
-    }
+  /** Enters the references of a new object. */
+  #link(row: Row): void {
+    this.#relink(row, {});
   }
 
-  #unlink(row: Row, only?: ReadonlySet<string>): void {
-    for (const { fromField, toClass, toField } of relationsFrom(row.class)) {
-      if (only?.has(fromField) === false) continue;
-      for (const target of referencesIn(row.record[fromField])) {
-        this.#index.remove(target, toField, row.ref);
-        this.#stale(toClass, target, toField);
-      }
+  /** Takes out the references of an object that is going. */
+  #unlink(row: Row): void {
+    const old = row.record;
+    this.#relink({ ...row, record: {} }, old);
+  }
+
+  /** Brings the index from the references of `old` to those of the row. */
+  #relink(row: Row, old: AnyRecord): void {
+    for (const { name, key, computes } of row.shape.references.values()) {
+      const before = old[name];
+      const after = row.record[name];
+      if (before === after) continue;
+      const left = new Set(referencesIn(before));
+      const joined = referencesIn(after).filter((target) => !left.delete(target));
+      for (const target of left) this.#index.remove(target, key, row.ref);
+      for (const target of joined) this.#index.add(target, key, row.ref);
+      if (computes === undefined) continue;
+      for (const target of [...left, ...joined]) this.#otherEndChanged(computes.className, target, computes.field);
     }
   }
 
   /** The computed end changed: a change of that object too, for who watches it. */
-  #stale(className: string, ref: string, field: string): void {
+  #otherEndChanged(className: string, ref: string, field: string): void {
     const target = this.#rows.get(ref);
     if (target === undefined || target.class !== className) return;
     target.stale.add(field);
-    target.modified = ++this.#generation;
-    this.#log.record(this.#change(target));
+    this.#touched(target, ++this.#generation);
   }
 
-  #dropReferences(className: string, ref: string): void {
-    for (const [holder, fields] of referrers(className)) {
-      for (const row of [...this.#table(holder).values()]) {
-        const changes: Record<string, WireValue> = {};
-        for (const { name, many } of fields) {
-          const value = row.record[name];
-          if (many && Array.isArray(value) && value.includes(ref)) changes[name] = value.filter((item) => item !== ref);
-          else if (!many && value === ref) changes[name] = nullRef();
-        }
-        if (Object.keys(changes).length > 0) this.updateAny(holder, row.ref, changes);
+  #dropReferences(ref: string): void {
+    for (const [key, members] of this.#index.namedBy(ref)) {
+      const field = key.slice(key.indexOf('.') + 1);
+      for (const member of members) {
+        const row = this.#rows.get(member);
+        if (row === undefined || member === ref) continue;
+        const value = row.record[field];
+        const without = Array.isArray(value) ? value.filter((item) => item !== ref) : nullRef();
+        this.updateAny(row.class, member, { [field]: without });
       }
     }
   }
 
-  #change(row: Row): Change {
-    return { generation: row.modified, ref: row.ref, class: row.class, kind: 'put', created: row.created };
+  #touched(row: Row, generation: number): void {
+    row.modified = generation;
+    this.#tell({ generation, ref: row.ref, class: row.class, kind: 'put', created: row.created });
   }
 
-  #touched(row: Row, durable: boolean): void {
-    this.#log.record(this.#change(row));
-    if (durable && isPersistent(classTable(row.class))) this.#dirty.add(row.ref);
-    this.changed.emit({ class: row.class, ref: row.ref });
+  #tell(change: Change): void {
+    this.#log.record(change);
+    this.changed.emit(change);
   }
+}
+
+const uuidKey = (className: string, uuid: string): string => `${className}/${uuid.toLowerCase()}`;
+
+function storedRow(row: Row): StoredRow {
+  const fields: Record<string, WireValue> = {};
+  for (const name of row.shape.persisted) {
+    const value = row.record[name];
+    if (value !== undefined) fields[name] = value;
+  }
+  return { ref: row.ref, class: row.class, fields };
 }
 
 function sameValue(a: WireValue | undefined, b: WireValue | undefined): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   return JSON.stringify(a) === JSON.stringify(b);
-}
-
-type Referrer = readonly [holder: string, fields: readonly { readonly name: string; readonly many: boolean }[]];
-const referrersOf = new Map<string, readonly Referrer[]>();
-
-/** The stored fields of all classes that can hold references to objects of `className`. */
-function referrers(className: string): readonly Referrer[] {
-  let list = referrersOf.get(className);
-  if (list === undefined) {
-    const found: Referrer[] = [];
-    for (const table of Object.values(classTables) as readonly ClassTable[]) {
-      if (!hasRows(table)) continue;
-      const computed = computedFields(table.name);
-      const fields = Object.entries(table.fields).flatMap(([name, field]) => {
-        if (field.internal === true || computed.has(name)) return [];
-        if (field.type === `ref(${className})`) return [{ name, many: false }];
-        return field.type === `set(ref(${className}))` ? [{ name, many: true }] : [];
-      });
-      if (fields.length > 0) found.push([table.name, fields]);
-    }
-    referrersOf.set(className, (list = found));
-  }
-  return list;
 }

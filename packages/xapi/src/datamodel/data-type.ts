@@ -1,5 +1,5 @@
 /** Types of the data model at run time: parsing their notation, checking values from the wire, and their defaults. */
-import { assert, nullRef } from '@xenolith/base';
+import { assert, nullRef, unreachable } from '@xenolith/base';
 import type { WireType, WireValue } from '@xenolith/wire';
 import { XapiError } from '../errors.ts';
 import { classTables } from './classes.ts';
@@ -13,7 +13,9 @@ export type DataType =
   | { readonly kind: 'set'; readonly of: DataType }
   | { readonly kind: 'map'; readonly key: DataType; readonly value: DataType }
   | { readonly kind: 'option'; readonly of: DataType }
-  | { readonly kind: 'record'; readonly class: string };
+  | { readonly kind: 'record'; readonly class: string }
+  /** A shape that no table names: of the few answers that the tables describe only loosely. */
+  | { readonly kind: 'wire'; readonly wire: WireType };
 
 const parsed = new Map<string, DataType>();
 
@@ -118,12 +120,16 @@ function wireTypeOf(type: DataType): WireType {
       return { kind: 'map', of: toWireType(type.value) };
     case 'option':
       return { kind: 'option', of: toWireType(type.of) };
+    case 'wire':
+      return type.wire;
     case 'record': {
       const members = Object.entries(classTable(type.class).fields)
         .filter(([, field]) => field.internal !== true)
         .map(([name, field]) => ({ name, type: toWireType(parseDataType(field.type)) }));
       return { kind: 'record', members };
     }
+    default:
+      return unreachable(type);
   }
 }
 
@@ -200,7 +206,7 @@ export const isWireObject = (value: WireValue): value is { readonly [key: string
 function decodeInt(value: WireValue, what: string): number {
   const number = typeof value === 'string' && /^[+-]?\d{1,19}$/.test(value.trim()) ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number)) throw new XapiError('FIELD_TYPE_ERROR', what);
-  if (!Number.isSafeInteger(number)) throw new XapiError('INVALID_VALUE', what, String(value));
+  if (!Number.isSafeInteger(number)) throw new XapiError('INVALID_VALUE', what, String(number));
   return number;
 }
 

@@ -61,6 +61,19 @@ const rowClasses = new Set(['message']);
 /** Whether objects of the class exist in the database here. */
 export const hasRows = (table: ClassTable): boolean => table.inDatabase || rowClasses.has(table.name);
 
+/** Classes whose objects would do nothing here: to make one would be a promise that nobody keeps. */
+const notMadeHere = new Set([
+  'Caller',
+  'console',
+  'Observer',
+  'PVS_cache_storage',
+  'Rate_limit',
+  'subject',
+  'VM_appliance',
+  'VM_group',
+  'VMSS',
+]);
+
 interface Shape {
   readonly kind: MethodKind;
   readonly params: readonly Parameter[];
@@ -152,8 +165,9 @@ function* classMethods(table: ClassTable): Generator<Method> {
     const { role: createRole } = table.create;
     const args = parameter('args', record);
     const common = { role: createRole, async: true, removed };
-    yield fromShape(table, 'create', { ...common, kind: 'create', params: [args], result: ref });
-    yield fromShape(table, 'destroy', { ...common, kind: 'destroy', params: [self], result: 'void' });
+    const makes = !notMadeHere.has(table.name);
+    yield fromShape(table, 'create', { ...common, kind: makes ? 'create' : 'declared', params: [args], result: ref });
+    yield fromShape(table, 'destroy', { ...common, kind: makes ? 'destroy' : 'declared', params: [self], result: 'void' });
   }
 }
 

@@ -9,8 +9,11 @@ import type { Rights } from './rbac.ts';
 export const sessionIdleMs = 24 * 60 * 60 * 1000;
 /** `last_active` is written at most this often, so that reading costs no write. */
 const lastActiveStepMs = 10 * 60 * 1000;
-/** Sessions that one originator, or one user name, may have; the oldest makes room. */
-export const sessionsPerOriginatorMax = 500;
+/** Sessions that one originator, and that one user name, may have; the one unused for longest makes room. */
+export const sessionsMax = 500;
+/** Passwords looked at at once, and logins that may wait for their turn: hashing one is work on purpose. */
+const verifyingMax = 4;
+const waitingMax = 200;
 
 /** Hashing of the root password, done outside of this room (scrypt on the server). */
 export interface Passwords {
@@ -22,7 +25,8 @@ interface Live {
   lastUsedMs: number;
   lastWrittenMs: number;
   readonly rights: Rights;
-  readonly key: string;
+  readonly originator: string;
+  readonly userName: string;
 }
 
 /** The setting that holds the hash of root's password. */
@@ -35,6 +39,8 @@ export class Sessions {
   readonly #secrets: Random;
   readonly #passwords: Passwords;
   readonly #live = new Map<Ref<'session'>, Live>();
+  #verifying = 0;
+  readonly #waiting: (() => void)[] = [];
 
   /** Rings with a session that has ended, for whoever waits on its behalf. */
   readonly ended = new Signal<Ref<'session'>>();
@@ -55,9 +61,24 @@ export class Sessions {
     this.#db.setSetting(rootPasswordKey, await this.#passwords.hash(password));
   }
 
+  /** @throws XapiError TOO_BUSY when too many wait for the same */
   async isRootPassword(password: string): Promise<boolean> {
     const hash = this.#db.setting(rootPasswordKey);
-    return hash !== undefined && (await this.#passwords.verify(password, hash));
+    if (hash === undefined) return false;
+    if (this.#verifying >= verifyingMax) {
+      if (this.#waiting.length >= waitingMax) throw new XapiError('TOO_BUSY');
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    } else this.#verifying++;
+    try {
+      return await this.#passwords.verify(password, hash);
+    } finally {
+      // The turn passes on; only when nobody waits is it given back.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#verifying--;
+      else next();
+    }
   }
 
   /** @throws XapiError SESSION_AUTHENTICATION_FAILED [uname, text] */
@@ -71,8 +92,9 @@ export class Sessions {
 
   /** Opens a session for somebody whose identity is beyond doubt. */
   open(userName: string, originator: string, rights: Rights): Ref<'session'> {
-    const key = `${originator}\n${userName}`;
-    this.#makeRoom(key);
+    this.#closeIdle();
+    this.#makeRoom((live) => live.originator === originator);
+    this.#makeRoom((live) => live.userName === userName);
     const now = this.#clock.now();
     const ref = makeRef<'session'>(`OpaqueRef:${randomUuid(this.#secrets)}`);
     const time = formatDateTime(now);
@@ -80,6 +102,8 @@ export class Sessions {
     this.#db.create(
       'session',
       {
+        // session.get_by_uuid gives the reference, so the uuid is as much of a secret.
+        uuid: randomUuid(this.#secrets),
         this_host: host,
         last_active: time,
         validation_time: time,
@@ -89,13 +113,18 @@ export class Sessions {
       },
       ref,
     );
-    this.#live.set(ref, { lastUsedMs: now, lastWrittenMs: now, rights, key });
+    this.#live.set(ref, { lastUsedMs: now, lastWrittenMs: now, rights, originator, userName });
     return ref;
   }
 
-  #makeRoom(key: string): void {
-    const same = [...this.#live].filter(([, live]) => live.key === key);
-    if (same.length < sessionsPerOriginatorMax) return;
+  #closeIdle(): void {
+    const now = this.#clock.now();
+    for (const [ref, live] of this.#live) if (now - live.lastUsedMs > sessionIdleMs) this.close(ref);
+  }
+
+  #makeRoom(alike: (live: Live) => boolean): void {
+    const same = [...this.#live].filter(([, live]) => alike(live));
+    if (same.length < sessionsMax) return;
     const oldest = same.reduce((a, b) => (b[1].lastUsedMs < a[1].lastUsedMs ? b : a));
     this.close(oldest[0]);
   }
@@ -116,10 +145,7 @@ export class Sessions {
     throw new XapiError('SESSION_INVALID', ref);
   }
 
-  isLive(ref: Ref<'session'>): boolean {
-    return this.#live.has(ref);
-  }
-
+  /** Ends a session. No error when it is over. */
   close(ref: Ref<'session'>): void {
     if (!this.#live.delete(ref)) return;
     this.#db.destroy('session', ref);

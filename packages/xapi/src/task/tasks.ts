@@ -2,13 +2,19 @@
  * Tasks: work that others can watch, wait for and cancel. XAPI: ocaml/xapi/taskHelpers.ml and xapi_task.ml.
  */
 import { nullRef, Signal, type Clock, type Disposable, type Ref } from '@xenolith/base';
-import { formatDateTime, type WireValue } from '@xenolith/wire';
+import { formatDateTime } from '@xenolith/wire';
 import type { Database } from '../database/database.ts';
+import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 
 /** Finished tasks stay readable for this long (`Xapi_globs.completed_task_timeout`). */
 export const finishedTaskLifeMs = 65 * 60 * 1000;
-/** More tasks than this at once are refused: a client that makes them without end must not fill the memory. */
+/** Tasks that a client made and never finished go after this long (`Xapi_globs.pending_task_timeout`). */
+export const pendingTaskLifeMs = 24 * 60 * 60 * 1000;
+/**
+ * Tasks at once: a client that makes them without end must not fill the memory. The oldest finished one makes room;
+ * when all of them are still at work, the call is refused.
+ */
 export const tasksMax = 10_000;
 
 /** The side of a task that the work itself holds. */
@@ -39,9 +45,13 @@ export interface TaskOptions {
   readonly residentOn?: Ref<'host'>;
 }
 
-interface Running {
-  /** Who began it: may cancel and destroy it without further rights. */
+/** Who a task belongs to: may cancel and destroy it without further rights, also from another login. */
+interface Owner {
   readonly session: Ref<'session'>;
+  readonly userName: string;
+}
+
+interface Running {
   cancelled: boolean;
   readonly cancel: Signal<undefined>;
 }
@@ -49,30 +59,55 @@ interface Running {
 export class Tasks {
   readonly #db: Database;
   readonly #clock: Clock;
+  readonly #owners = new Map<Ref<'task'>, Owner>();
   readonly #running = new Map<Ref<'task'>, Running>();
+  /** When tasks without work behind them go; each map is in the order of time. */
+  readonly #finished = new Map<Ref<'task'>, number>();
+  readonly #pending = new Map<Ref<'task'>, number>();
+  #sweep: Disposable | undefined;
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
   }
 
-  /** Begins a task. @throws XapiError INTERNAL_ERROR when there are too many. */
+  /** Begins a task of the server's own work. @throws XapiError TOO_MANY_PENDING_TASKS */
   begin(label: string, options: TaskOptions = {}): Task {
-    if (this.#db.count('task') >= tasksMax) throw new XapiError('INTERNAL_ERROR', `more than ${tasksMax} tasks`);
+    const ref = this.#create(label, options);
+    const running: Running = { cancelled: false, cancel: new Signal() };
+    this.#running.set(ref, running);
+    return this.#handle(ref, running);
+  }
+
+  /** A task that a client makes, and sees to itself. @throws XapiError TOO_MANY_PENDING_TASKS */
+  createForClient(label: string, options: TaskOptions): Ref<'task'> {
+    const ref = this.#create(label, options);
+    this.#pending.set(ref, this.#clock.now() + pendingTaskLifeMs);
+    this.#planSweep();
+    return ref;
+  }
+
+  #create(label: string, options: TaskOptions): Ref<'task'> {
+    this.#makeRoom();
+    const session = options.session ?? nullRef<'session'>();
     const ref = this.#db.create('task', {
       name_label: label,
       name_description: options.description ?? '',
       created: formatDateTime(this.#clock.now()),
       status: 'pending',
-      progress: 0,
       subtask_of: options.subtaskOf ?? nullRef(),
       resident_on: options.residentOn ?? nullRef(),
       type: '<none/>',
-      backtrace: '()',
     });
-    const running: Running = { session: options.session ?? nullRef(), cancelled: false, cancel: new Signal() };
-    this.#running.set(ref, running);
-    return this.#handle(ref, running);
+    this.#owners.set(ref, { session, userName: this.#db.find('session', session)?.auth_user_name ?? '' });
+    return ref;
+  }
+
+  #makeRoom(): void {
+    if (this.#db.count('task') < tasksMax) return;
+    const [oldest] = this.#finished.keys();
+    if (oldest === undefined) throw new XapiError('TOO_MANY_PENDING_TASKS');
+    this.destroy(oldest);
   }
 
   #handle(ref: Ref<'task'>, running: Running): Task {
@@ -91,11 +126,11 @@ export class Tasks {
       onCancel: (action) => {
         if (running.cancelled) action();
         const listening = running.cancel.listen(action);
-        this.#showCancellable(ref, true);
+        this.#showCancellable(ref, !running.cancelled);
         return {
           dispose: () => {
             listening.dispose();
-            this.#showCancellable(ref, running.cancel.listenerCount > 0);
+            this.#showCancellable(ref, !running.cancelled && running.cancel.listenerCount > 0);
           },
         };
       },
@@ -108,53 +143,108 @@ export class Tasks {
     }
   }
 
-  /** Asks a task to stop. @throws XapiError OPERATION_NOT_ALLOWED when it cannot be stopped. */
+  /** Asks a task to stop; asking again does nothing more. @throws XapiError OPERATION_NOT_ALLOWED when it cannot. */
   cancel(ref: Ref<'task'>): void {
     const running = this.#running.get(ref);
+    if (running?.cancelled === true) return;
     if (running === undefined || running.cancel.listenerCount === 0) {
       throw new XapiError('OPERATION_NOT_ALLOWED', `task ${ref} cannot be cancelled`);
     }
     running.cancelled = true;
-    this.#db.update('task', ref, { status: 'cancelling' });
+    if (this.#db.has('task', ref)) this.#db.update('task', ref, { status: 'cancelling', allowed_operations: [] });
     running.cancel.emit(undefined);
   }
 
   /** @param resultXml the XML-RPC text of the value, as `task.result` shows it. */
   succeed(task: Task, resultXml: string): void {
-    this.#finish(task.ref, { status: 'success', progress: 1, result: resultXml });
+    this.#finish(task.ref, { status: 'success', result: resultXml });
   }
 
   fail(task: Task, description: readonly string[]): void {
     const cancelled = description[0] === 'TASK_CANCELLED';
-    this.#finish(task.ref, { status: cancelled ? 'cancelled' : 'failure', progress: 1, error_info: description });
+    this.#finish(task.ref, { status: cancelled ? 'cancelled' : 'failure', error_info: description });
   }
 
-  #finish(ref: Ref<'task'>, outcome: Readonly<Record<string, WireValue>>): void {
+  #finish(ref: Ref<'task'>, outcome: Partial<RecordOf<'task'>>): void {
     this.#running.delete(ref);
     if (!this.#db.has('task', ref)) return;
-    this.#db.updateAny('task', ref, {
-      ...outcome,
-      finished: formatDateTime(this.#clock.now()),
-      allowed_operations: [],
-      current_operations: {},
-    });
-    this.#clock.after(finishedTaskLifeMs, () => {
-      this.#db.destroy('task', ref);
-    });
+    this.#db.update('task', ref, { ...outcome, progress: 1, allowed_operations: [], current_operations: {} });
+    this.#markFinished(ref);
+  }
+
+  /**
+   * Sets the status of a task that a client made. A task of the server's own tells the truth by itself.
+   * @throws XapiError OPERATION_NOT_ALLOWED for a task that the server works on
+   */
+  setStatus(ref: Ref<'task'>, status: RecordOf<'task'>['status']): void {
+    this.setByClient(ref, { status });
+    if (status !== 'pending' && status !== 'cancelling') this.#markFinished(ref);
+  }
+
+  /** Writes fields of a task that a client made. @throws XapiError OPERATION_NOT_ALLOWED as {@link setStatus} */
+  setByClient(ref: Ref<'task'>, fields: Partial<RecordOf<'task'>>): void {
+    if (this.#running.has(ref)) {
+      throw new XapiError('OPERATION_NOT_ALLOWED', `task ${ref} is the server's own and still at work`);
+    }
+    this.#db.update('task', ref, fields);
+  }
+
+  #markFinished(ref: Ref<'task'>): void {
+    if (this.#finished.has(ref)) return;
+    const now = this.#clock.now();
+    this.#db.update('task', ref, { finished: formatDateTime(now) });
+    this.#pending.delete(ref);
+    this.#finished.set(ref, now + finishedTaskLifeMs);
+    this.#planSweep();
+  }
+
+  /** Removes a task. Work that is under way goes on unseen. */
+  destroy(ref: Ref<'task'>): void {
+    this.#owners.delete(ref);
+    this.#finished.delete(ref);
+    this.#pending.delete(ref);
+    this.#db.destroy('task', ref);
   }
 
   /** Ends a task that only its own call watched: it disappears with the answer. */
   vanish(task: Task): void {
     this.#running.delete(task.ref);
-    this.#db.destroy('task', task.ref);
+    this.destroy(task.ref);
   }
 
-  /** The session that began a task which still runs. */
-  ownerOf(ref: Ref<'task'>): Ref<'session'> | undefined {
-    return this.#running.get(ref)?.session;
+  /** Whether a session began a task, or another session of the same user did. */
+  isOwn(ref: Ref<'task'>, session: Ref<'session'>): boolean {
+    const owner = this.#owners.get(ref);
+    if (owner === undefined) return false;
+    if (owner.session === session) return true;
+    return owner.userName !== '' && this.#db.find('session', session)?.auth_user_name === owner.userName;
   }
 
-  isRunning(ref: Ref<'task'>): boolean {
-    return this.#running.has(ref);
+  /** One timer for all: for the task that goes next. */
+  #planSweep(): void {
+    if (this.#sweep !== undefined) return;
+    const [finishedAt] = this.#finished.values();
+    const [pendingAt] = this.#pending.values();
+    const nextMs = Math.min(finishedAt ?? Infinity, pendingAt ?? Infinity);
+    if (nextMs === Infinity) return;
+    this.#sweep = this.#clock.after(Math.max(0, nextMs - this.#clock.now()), () => {
+      this.#sweep = undefined;
+      this.#removeDue(this.#finished);
+      this.#removeDue(this.#pending);
+      this.#planSweep();
+    });
+  }
+
+  #removeDue(due: ReadonlyMap<Ref<'task'>, number>): void {
+    const now = this.#clock.now();
+    for (const [ref, atMs] of due) {
+      if (atMs > now) break;
+      this.destroy(ref);
+    }
+  }
+
+  /** Stops the timer. */
+  close(): void {
+    this.#sweep?.dispose();
   }
 }

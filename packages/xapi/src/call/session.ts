@@ -1,0 +1,37 @@
+/** Logging in and out. XAPI: ocaml/xapi/xapi_session.ml. */
+import { XapiError } from '../errors.ts';
+import type { CallsOf } from './call.ts';
+
+export const sessionCalls: CallsOf<'session'> = {
+  login_with_password({ xapi, origin }, { uname, pwd, originator }) {
+    return xapi.sessions.loginWithPassword(uname, pwd, originator === '' ? (origin.originator ?? '') : originator);
+  },
+
+  /** On the only coordinator that there is, the emergency login is the usual one. */
+  slave_local_login_with_password({ xapi, origin }, { uname, pwd }) {
+    return xapi.sessions.loginWithPassword(uname, pwd, origin.originator ?? '');
+  },
+
+  logout({ xapi, session }) {
+    xapi.sessions.close(session);
+  },
+
+  local_logout({ xapi, session }) {
+    xapi.sessions.close(session);
+  },
+
+  async change_password({ xapi }, { old_pwd: oldPassword, new_pwd: newPassword }) {
+    if (!(await xapi.sessions.isRootPassword(oldPassword))) {
+      throw new XapiError('SESSION_AUTHENTICATION_FAILED', 'root', 'The old password is not right');
+    }
+    if (newPassword === '') throw new XapiError('CHANGE_PASSWORD_REJECTED', 'an empty password');
+    await xapi.sessions.setRootPassword(newPassword);
+  },
+
+  /** Sessions of an external directory: there are none until there is one. */
+  get_all_subject_identifiers() {
+    return [];
+  },
+
+  logout_subject_identifier() {},
+};
