@@ -1,0 +1,33 @@
+/** What the listener puts up with from a client. Each can be set smaller in tests. */
+export interface HttpLimits {
+  /** Connections at one time; more are closed at once. */
+  readonly connectionsMax: number;
+  /** Until the first byte of a connection, and for a TLS handshake. */
+  readonly firstByteMs: number;
+  /** From the first byte of a request to the end of its headers. */
+  readonly headersMs: number;
+  /** From the first byte of a request to its last. */
+  readonly requestMs: number;
+  /** Between two requests of a connection. */
+  readonly keepAliveMs: number;
+  /** A client that takes no byte of its answer for this long is gone. */
+  readonly stalledAnswerMs: number;
+  /** How long what is left of a refused body is read and dropped, so that the client sees the refusal. */
+  readonly lingerMs: number;
+  /** Body of an RPC (`http_limit_max_rpc_size` of XAPI). */
+  readonly rpcBodyBytesMax: number;
+  /** Output of a console that its client has not taken yet. */
+  readonly consoleBacklogBytesMax: number;
+}
+
+export const defaultHttpLimits: HttpLimits = {
+  connectionsMax: 2000,
+  firstByteMs: 15_000,
+  headersMs: 20_000,
+  requestMs: 60_000,
+  keepAliveMs: 75_000,
+  stalledAnswerMs: 120_000,
+  lingerMs: 15_000,
+  rpcBodyBytesMax: 300 * 1024,
+  consoleBacklogBytesMax: 4 * 1024 * 1024,
+};

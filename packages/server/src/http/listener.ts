@@ -1,0 +1,139 @@
+/**
+ * HTTP and TLS on one port: the first byte of a connection tells them apart, as a TLS client begins with a handshake
+ * record (0x16) and an HTTP client with a letter. Both end in one `http.Server`, whose time limits hold for both.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import type { Log } from '@xenolith/xapi';
+import type { HttpLimits } from './limits.ts';
+
+/** What is done with what comes in. */
+export interface HttpHandlers {
+  request(request: IncomingMessage, response: ServerResponse): void;
+  /** A request whose body waits for our word (`Expect: 100-continue`). */
+  expectation(request: IncomingMessage, response: ServerResponse): void;
+  /** `CONNECT`, or `Upgrade`: the connection is the handler's from here on. */
+  tunnel(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** PEM. */
+  readonly tls: { readonly key: string; readonly certificate: string };
+  readonly limits: HttpLimits;
+  readonly handlers: HttpHandlers;
+  readonly log: Log;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no more connections, and ends those between requests. */
+  stopAccepting(): void;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+const tlsHandshakeRecord = 0x16;
+
+/** Binds and begins to serve. @throws the system's error (EADDRINUSE, EACCES, …) when it cannot bind */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { handlers, limits, log } = options;
+  const server = createServer({
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(5000, limits.headersMs),
+    noDelay: true,
+  });
+  server.maxConnections = limits.connectionsMax;
+  server.on('request', handlers.request.bind(handlers));
+  server.on('checkContinue', handlers.expectation.bind(handlers));
+  server.on('connect', handlers.tunnel.bind(handlers));
+  server.on('upgrade', handlers.tunnel.bind(handlers));
+  server.on('clientError', refuseUnreadable);
+  server.on('drop', () => {
+    log.warn('too many connections', { max: limits.connectionsMax });
+  });
+  const sockets = divert(server, options);
+  await bind(server, options);
+  return {
+    port: (server.address() as AddressInfo).port,
+    stopAccepting() {
+      server.close();
+      server.closeIdleConnections();
+    },
+    async close() {
+      const closed = new Promise<void>((resolve) => {
+        if (server.listening) server.close(() => resolve());
+        else resolve();
+      });
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function bind(server: Server, { host, port }: ListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Puts the look at the first byte before the server's own reading. Gives the set of open connections. */
+function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
+  const { limits, tls, log } = options;
+  const [serveHttp] = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  const tlsServer: TlsServer = createTlsServer(
+    {
+      key: tls.key,
+      cert: tls.certificate,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: limits.firstByteMs,
+    },
+    (secured) => serveHttp?.call(server, secured),
+  );
+  tlsServer.on('tlsClientError', (error, socket) => {
+    log.info('TLS handshake failed', { error: error.message });
+    socket.destroy();
+  });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(limits.firstByteMs, () => socket.destroy());
+    socket.once('data', (chunk: Buffer) => {
+      socket.setTimeout(0);
+      socket.removeAllListeners('timeout');
+      socket.unshift(chunk);
+      if (chunk[0] === tlsHandshakeRecord) tlsServer.emit('connection', socket);
+      else serveHttp?.call(server, socket);
+    });
+  });
+  return sockets;
+}
+
+/** What cannot be read as HTTP, or does not come in time, gets a status line and the end. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+    socket.destroy();
+    return;
+  }
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}

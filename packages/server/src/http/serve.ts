@@ -1,0 +1,82 @@
+/** The XenAPI on the network: which path is answered by what. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Log, Xapi } from '@xenolith/xapi';
+import { consolePath, consoleServer, type OpenConsole } from './console.ts';
+import { defaultHttpLimits, type HttpLimits } from './limits.ts';
+import { listen, type HttpHandlers, type Listener } from './listener.ts';
+import { healthHandler, welcomeHandler } from './pages.ts';
+import { refuse, refuseTunnel, refuseUnread } from './refuse.ts';
+import { parseTarget, Router } from './router.ts';
+import { corsHandler, jsonRpcHandler, xmlRpcHandler } from './rpc.ts';
+
+export interface ServeOptions {
+  readonly xapi: Xapi;
+  readonly openConsole: OpenConsole;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: { readonly key: string; readonly certificate: string };
+  readonly log: Log;
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** Binds and begins to answer. @throws the system's error when it cannot bind */
+export function serveXapi(options: ServeOptions): Promise<Listener> {
+  const limits = { ...defaultHttpLimits, ...options.limits };
+  const { host, port, tls, log } = options;
+  return listen({ host, port, tls, limits, log, handlers: httpHandlers(options, limits) });
+}
+
+function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
+  const { xapi, log } = options;
+  const rpc = { call: xapi.call.bind(xapi), limits, log };
+  const xml = xmlRpcHandler(rpc);
+  const router = new Router([
+    { method: 'POST', prefix: '/', handler: xml },
+    { method: 'POST', prefix: '/jsonrpc', handler: jsonRpcHandler(rpc) },
+    { method: 'OPTIONS', prefix: '/', handler: corsHandler },
+    { method: 'GET', prefix: '/', exact: true, handler: welcomeHandler(xapi) },
+    { method: 'GET', prefix: '/healthz', exact: true, handler: healthHandler(xapi) },
+    {
+      method: 'GET',
+      prefix: consolePath,
+      handler: (_request, response) => refuse(response, 400, 'A console is a WebSocket.'),
+    },
+  ]);
+  const serveConsole = consoleServer({ xapi, openConsole: options.openConsole, limits, log });
+
+  const request = (message: IncomingMessage, response: ServerResponse): void => {
+    const target = parseTarget(message.url ?? '/');
+    // HEAD is GET without the body, which Node leaves out by itself.
+    const method = message.method === 'HEAD' ? 'GET' : (message.method ?? '');
+    const handler = router.find(method, target.path);
+    if (typeof handler === 'function') handler(message, response, target);
+    else
+      refuseUnread(
+        message,
+        handler,
+        handler === 501 ? `There is no ${method} here.` : 'There is no such page.',
+        limits.lingerMs,
+      );
+  };
+
+  const expectation = (message: IncomingMessage, response: ServerResponse): void => {
+    // A body that would be refused is refused now, before the client sends it.
+    const length = Number(message.headers['content-length'] ?? 0);
+    if (length <= limits.rpcBodyBytesMax) response.writeContinue();
+    request(message, response);
+  };
+
+  const tunnel = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (parseTarget(message.url ?? '').path !== consolePath) {
+      refuseTunnel(socket, message.method === 'CONNECT' ? 404 : 400, 'Only /console can be connected to.');
+      return;
+    }
+    serveConsole(message, socket, head).catch((error: unknown) => {
+      log.error('a console failed by a mistake of the program', { error: String(error) });
+      if (!socket.destroyed) refuseTunnel(socket, 500, 'The console failed.');
+    });
+  };
+
+  return { request, expectation, tunnel };
+}
