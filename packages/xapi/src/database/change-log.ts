@@ -37,6 +37,11 @@ export class ChangeLog {
     return this.#completeSince;
   }
 
+  /** Changes held, those that later ones have overtaken included. */
+  get length(): number {
+    return this.#entries.length;
+  }
+
   /** Adds a change; its generation is higher than that of the one before. */
   record(change: Change): void {
     if (this.#latest.get(change.ref)?.kind === 'del') this.#tombstones--;

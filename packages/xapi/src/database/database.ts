@@ -173,14 +173,12 @@ export class Database {
     const row = this.#row(className, ref);
     const old = row.record;
     const { table, computed, persisted, persistent } = row.shape;
-    const effective = Object.entries(changes).filter(([name, value]) => !sameValue(old[name], value));
-    if (effective.length === 0) return;
-    let durable = false;
-    for (const [name] of effective) {
+    for (const name of Object.keys(changes)) {
       assert(Object.hasOwn(table.fields, name), `field ${className}.${name}`);
       assert(!computed.has(name), `${className}.${name} is computed`);
-      durable ||= persisted.has(name);
     }
+    const effective = Object.entries(changes).filter(([name, value]) => !sameValue(old[name], value));
+    if (effective.length === 0) return;
     row.record = { ...old, ...Object.fromEntries(effective) };
     if (old['uuid'] !== row.record['uuid']) {
       this.#forgetUuid(row, old['uuid']);
@@ -188,7 +186,7 @@ export class Database {
     }
     this.#touched(row, ++this.#generation);
     this.#relink(row, old);
-    if (durable && persistent) this.#keeper.keepRow(ref);
+    if (persistent && effective.some(([name]) => persisted.has(name))) this.#keeper.keepRow(ref);
   }
 
   /** Removes an object. References to it become null, or leave the sets that hold them. No error when it is gone. */

@@ -51,7 +51,7 @@ function shapeOf(table: ClassTable): RecordShape {
   const fields = Object.entries(table.fields).filter(([, field]) => field.internal !== true);
   const computed = new Map<string, string>();
   for (const [fromClass, fromField, toClass, toField] of twoEnded) {
-    if (toClass !== table.name || table.fields[toField]?.ignoreForeignKey === true) continue;
+    if (toClass !== table.name || !isComputed(table, toField)) continue;
     computed.set(toField, `${fromClass}.${fromField}`);
   }
   const kept = fields.filter(([name, field]) => field.notPersisted !== true && !computed.has(name));
@@ -64,6 +64,10 @@ function shapeOf(table: ClassTable): RecordShape {
     references: referenceFields(table, computed),
   };
 }
+
+/** Whether the far end of a relation is a field that clients see and that follows from the near end. */
+const isComputed = ({ fields }: ClassTable, name: string): boolean =>
+  fields[name]?.internal !== true && fields[name]?.ignoreForeignKey !== true;
 
 function emptyRecord(table: ClassTable): AnyRecord {
   const entries: [string, WireValue][] = [];
@@ -88,7 +92,7 @@ function referenceFields(
     if (!many && type.kind !== 'ref') continue;
     const relation = twoEnded.find(([fromClass, fromField]) => fromClass === table.name && fromField === name);
     const computes =
-      relation === undefined || classTable(relation[2]).fields[relation[3]]?.ignoreForeignKey === true
+      relation === undefined || !isComputed(classTable(relation[2]), relation[3])
         ? undefined
         : { className: relation[2], field: relation[3] };
     found.set(name, { name, many, key, ...(computes === undefined ? {} : { computes }) });
