@@ -2,12 +2,12 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import { openHost } from '@xenolith/host';
 import { Xapi, XapiError, type Log } from '@xenolith/xapi';
 import type { OpenConsole } from './http/console.ts';
 import type { HttpLimits } from './http/limits.ts';
 import type { Listener } from './http/listener.ts';
 import { serveXapi } from './http/serve.ts';
+import { hostOpener } from './start/host-opener.ts';
 import { openLog } from './start/log.ts';
 import { scryptPasswords } from './start/passwords.ts';
 import { rootPassword } from './start/root-password.ts';
@@ -72,7 +72,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       random,
       secrets: random,
       passwords: scryptPasswords(),
-      openHost: (address) => openHost(address, { clock: systemClock }),
+      openHost: hostOpener(systemClock),
       log,
       version: serverVersion(),
     });

@@ -115,9 +115,15 @@ function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
     socket.once('data', (chunk: Buffer) => {
       socket.setTimeout(0);
       socket.removeAllListeners('timeout');
+      // Paused, so that the byte waits for its reader; TLS takes what has come with the connection itself.
+      socket.pause();
       socket.unshift(chunk);
-      if (chunk[0] === tlsHandshakeRecord) tlsServer.emit('connection', socket);
-      else serveHttp?.call(server, socket);
+      if (chunk[0] === tlsHandshakeRecord) {
+        tlsServer.emit('connection', socket);
+      } else {
+        serveHttp?.call(server, socket);
+        socket.resume();
+      }
     });
   });
   return sockets;

@@ -21,16 +21,13 @@ export interface Arguments {
   readonly logLevel: LogLevel | undefined;
 }
 
-/** What the environment may decide. */
-export interface Environment {
-  readonly XENOLITH_DATA?: string | undefined;
-  readonly XDG_STATE_HOME?: string | undefined;
-}
+/** Environment variables; XENOLITH_DATA and XDG_STATE_HOME count. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export const usage = `xenolithd: the XenAPI of a pool of Xen hosts
 
   npm start -- [options]
-  node packages/server/src/main.ts [options]
+  node -- packages/server/src/main.ts [options]    (without the --, Node takes --env-file for itself)
 
   --listen HOST:PORT  where to listen for HTTP and TLS (127.0.0.1:8080); port 0 takes a free one
   --data DIR          where the state is kept ($XENOLITH_DATA, or /var/lib/xenolith for root,
