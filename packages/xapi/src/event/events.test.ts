@@ -40,15 +40,15 @@ function start(call: Promise<EventBatch>): { result: EventBatch | undefined; err
     error: undefined,
     atMs: 0,
   };
-  call.then(
-    (result) => {
-      state.result = result;
+  const follow = async (): Promise<void> => {
+    try {
+      state.result = await call;
       state.atMs = clock.now();
-    },
-    (error: unknown) => {
+    } catch (error) {
       state.error = error;
-    },
-  );
+    }
+  };
+  void follow();
   return state;
 }
 
@@ -351,15 +351,16 @@ describe('event.inject', () => {
 describe('event.next', () => {
   const next = (): { result: readonly string[] | undefined; error: unknown; timestamp: string | undefined } => {
     const state = { result: undefined as readonly string[] | undefined, error: undefined as unknown, timestamp: '' };
-    events.next(session).then(
-      (list) => {
+    const follow = async (): Promise<void> => {
+      try {
+        const list = await events.next(session);
         state.result = list.map((event) => `${event.operation} ${event.class}`);
         state.timestamp = list[0]?.timestamp ?? '';
-      },
-      (error: unknown) => {
+      } catch (error) {
         state.error = error;
-      },
-    );
+      }
+    };
+    void follow();
     return state;
   };
 
