@@ -12,7 +12,7 @@ function naiveSince(all: readonly Change[], generation: number): readonly Change
 }
 
 /** Writes and deletions of a few objects, some of which come back under the same reference. */
-const steps = fc.array(fc.record({ object: fc.nat(30), del: fc.boolean() }), { maxLength: 400 });
+const steps = fc.array(fc.record({ object: fc.nat(30), del: fc.boolean() }), { maxLength: 400, size: 'max' });
 
 function play(log: ChangeLog, list: readonly { object: number; del: boolean }[]): readonly Change[] {
   const all: Change[] = [];

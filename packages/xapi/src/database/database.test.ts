@@ -123,7 +123,7 @@ function apply(db: Database, model: Map<string, { class: string; stored: Record<
 describe('relations', () => {
   test('the computed ends agree with a search through everything, and nothing names what is gone', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (list) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (list) => {
         const db = open();
         const model = new Map<string, { class: string; stored: Record<string, unknown> }>();
         for (const next of list) apply(db, model, next);
@@ -226,6 +226,7 @@ describe('durability', () => {
     db.update('VM', vm, { name_label: 'later' });
     const late = watch(db.durable());
     const alsoLate = watch(db.durable());
+    await settle();
     expect([writer.outcome, reader.outcome, late.outcome]).toEqual(['pending', 'pending', 'pending']);
     await store.step();
     expect([writer.outcome, reader.outcome, late.outcome]).toEqual(['durable', 'durable', 'pending']);
@@ -268,7 +269,7 @@ describe('durability', () => {
 
   test('a start reads back what was acknowledged, and nothing that was not', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.nat(40), async (list, acknowledgedAt) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), fc.nat(40), async (list, acknowledgedAt) => {
         const store = new MemoryStore();
         const db = open(store);
         const model = new Map<string, { class: string; stored: Record<string, unknown> }>();
