@@ -2,7 +2,7 @@
  * Answers as text. Records are replaced and never changed, so the text of one is kept as long as the record lives:
  * a thousand clients that ask for all VMs cost one encoding of each VM that changed.
  */
-import { encodeJsonValue, encodeXmlValue, escapeXml, type WireType } from '@xenolith/wire';
+import { encodeJsonValue, encodeXmlValue, escapeXml, type TypedValue, type WireType } from '@xenolith/wire';
 import { toWireType, type DataType } from '@xenolith/xapi';
 
 /** How values are written in one of the two encodings. */
@@ -32,29 +32,64 @@ const xml: Syntax = {
   list: (items) => `<value><array><data>${items.join('')}</data></array></value>`,
 };
 
-type RecordType = Extract<DataType, { kind: 'record' }>;
+const shaped = new WeakMap<WireType, boolean>();
+
+/** Whether values of a type hold values that bring their own type, as events hold records of any class. */
+function holdsTyped(type: WireType): boolean {
+  let holds = shaped.get(type);
+  if (holds === undefined) {
+    holds =
+      type.kind === 'typed' ||
+      (type.kind === 'set' && holdsTyped(type.of)) ||
+      (type.kind === 'record' && type.members.some((member) => holdsTyped(member.type)));
+    shaped.set(type, holds);
+  }
+  return holds;
+}
 
 function encoding(syntax: Syntax): Encoding {
   const known = new WeakMap<object, string>();
 
-  const recordText = (type: DataType, record: unknown): string => {
-    if (typeof record !== 'object' || record === null) return syntax.encode(toWireType(type), record);
+  /** Kept by the object alone: a record is of one class. */
+  const recordText = (type: WireType, record: unknown): string => {
+    if (typeof record !== 'object' || record === null) return syntax.encode(type, record);
     let text = known.get(record);
     if (text === undefined) {
-      text = syntax.encode(toWireType(type), record);
+      text = syntax.encode(type, record);
       known.set(record, text);
     }
     return text;
   };
 
+  const wireText = (type: WireType, value: unknown): string => {
+    if (!holdsTyped(type) || typeof value !== 'object' || value === null) return syntax.encode(type, value);
+    switch (type.kind) {
+      case 'typed': {
+        const typed = value as TypedValue;
+        return typed.type.kind === 'record'
+          ? recordText(typed.type, typed.value)
+          : syntax.encode(typed.type, typed.value);
+      }
+      case 'set':
+        return syntax.list((value as readonly unknown[]).map((item) => wireText(type.of, item)));
+      case 'record': {
+        const members = value as Readonly<Record<string, unknown>>;
+        const present = type.members.filter(({ name }) => members[name] !== undefined);
+        return syntax.struct(present.map((member) => [member.name, wireText(member.type, members[member.name])]));
+      }
+      default:
+        return syntax.encode(type, value);
+    }
+  };
+
   return {
     value(type, value) {
-      if (type.kind === 'record') return recordText(type, value);
-      if (type.kind !== 'map' || type.value.kind !== 'record' || typeof value !== 'object' || value === null) {
-        return syntax.encode(toWireType(type), value);
+      if (type.kind === 'record') return recordText(toWireType(type), value);
+      if (type.kind === 'map' && type.value.kind === 'record' && typeof value === 'object' && value !== null) {
+        const of = toWireType(type.value);
+        return syntax.struct(Object.entries(value).map(([ref, record]) => [ref, recordText(of, record)]));
       }
-      const of: RecordType = type.value;
-      return syntax.struct(Object.entries(value).map(([ref, record]) => [ref, recordText(of, record)]));
+      return wireText(toWireType(type), value);
     },
   };
 }

@@ -1,0 +1,71 @@
+import { homedir } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { parseArguments, parseListen, type Arguments } from './arguments.ts';
+
+const given = (argv: readonly string[], environment = {}, isRoot = false): Arguments => {
+  const parsed = parseArguments(argv, environment, isRoot);
+  if (!parsed.ok || parsed.value === 'help') throw new Error('no arguments');
+  return parsed.value;
+};
+
+test('everything has a default', () => {
+  expect(given([], { XDG_STATE_HOME: '/s' })).toEqual({
+    listen: { host: '127.0.0.1', port: 8080 },
+    data: '/s/xenolith',
+    envFile: undefined,
+    modelPool: true,
+    logLevel: undefined,
+  });
+});
+
+test('everything can be said', () => {
+  const argv = ['--listen', '[::]:0', '--data=/d', '--env-file', '/e', '--empty', '--log-level', 'error'];
+  expect(given(argv)).toEqual({
+    listen: { host: '::', port: 0 },
+    data: '/d',
+    envFile: '/e',
+    modelPool: false,
+    logLevel: 'error',
+  });
+});
+
+describe('the data directory', () => {
+  test.each([
+    ['a directory of root', {}, true, '/var/lib/xenolith'],
+    ['the state of a user', {}, false, `${homedir()}/.local/state/xenolith`],
+    ['a path that is not absolute', { XDG_STATE_HOME: 'state' }, false, `${homedir()}/.local/state/xenolith`],
+    ['XENOLITH_DATA', { XENOLITH_DATA: '/x', XDG_STATE_HOME: '/s' }, true, '/x'],
+    ['XENOLITH_DATA empty', { XENOLITH_DATA: '' }, true, '/var/lib/xenolith'],
+  ])('%s', (_what, environment, isRoot, path) => {
+    expect(given([], environment, isRoot).data).toBe(path);
+  });
+});
+
+test.each([
+  ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],
+  ['localhost:0', { host: 'localhost', port: 0 }],
+  ['[::1]:65535', { host: '::1', port: 65535 }],
+  ['::1:80', undefined],
+  ['8080', undefined],
+  [':8080', undefined],
+  ['host:65536', undefined],
+  ['host:-1', undefined],
+  ['host:http', undefined],
+  ['a b:80', undefined],
+  ['', undefined],
+])('--listen %s', (text, address) => {
+  expect(parseListen(text)).toEqual(address);
+});
+
+test.each([
+  [['--listen', 'nowhere'], '--listen nowhere: expected HOST:PORT'],
+  [['--listen'], 'argument missing'],
+  [['--data', ''], '--data needs a path'],
+  [['--env-file='], '--env-file needs a path'],
+  [['--log-level', 'loud'], 'expected one of silent, error, warn, info'],
+  [['--nonsense'], "Unknown option '--nonsense'"],
+  [['word'], "Unexpected argument 'word'"],
+  [['--empty=yes'], '--empty'],
+])('%j is refused', (argv, words) => {
+  expect(parseArguments(argv, {}, false)).toMatchObject({ ok: false, error: expect.stringContaining(words) });
+});
