@@ -1,6 +1,6 @@
 /** Types of the data model at run time: parsing their notation, checking values from the wire, and their defaults. */
 import { assert, nullRef, unreachable } from '@xenolith/base';
-import type { WireType, WireValue } from '@xenolith/wire';
+import { formatDateTime, isArray, isStruct, parseDateTime, type WireType, type WireValue } from '@xenolith/wire';
 import { XapiError } from '../errors.ts';
 import { classTables } from './classes.ts';
 import { enums } from './enums.ts';
@@ -170,11 +170,10 @@ export function decodeValue(type: DataType, value: WireValue, what: string): Wir
     case 'string':
     case 'secret':
     case 'ref':
-      if (typeof value !== 'string') throw new XapiError('FIELD_TYPE_ERROR', what);
-      return type.kind === 'ref' && value === '' ? nullRef() : value;
+      return type.kind === 'ref' && value === '' ? nullRef() : decodeText(value, what);
     case 'enum':
       if (typeof value !== 'string') throw new XapiError('FIELD_TYPE_ERROR', what);
-      if (!type.words.has(value)) throw new XapiError('INVALID_VALUE', what, value);
+      if (!type.words.has(value)) throw new XapiError('INVALID_VALUE', what, value.toWellFormed());
       return value;
     case 'int':
       return decodeInt(value, what);
@@ -185,7 +184,7 @@ export function decodeValue(type: DataType, value: WireValue, what: string): Wir
     case 'datetime':
       return decodeDateTime(value, what);
     case 'set':
-      if (!isWireArray(value)) throw new XapiError('FIELD_TYPE_ERROR', what);
+      if (!isArray(value)) throw new XapiError('FIELD_TYPE_ERROR', what);
       return value.map((item) => decodeValue(type.of, item, what));
     case 'map':
       return decodeMap(type.key, type.value, value, what);
@@ -198,16 +197,19 @@ export function decodeValue(type: DataType, value: WireValue, what: string): Wir
   }
 }
 
-const isWireArray = (value: WireValue): value is readonly WireValue[] => Array.isArray(value);
-
-export const isWireObject = (value: WireValue): value is { readonly [key: string]: WireValue } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Text that is no Unicode (half of a surrogate pair) could be neither stored nor answered. */
+function decodeText(value: WireValue, what: string): string {
+  if (typeof value !== 'string') throw new XapiError('FIELD_TYPE_ERROR', what);
+  if (!value.isWellFormed()) throw new XapiError('INVALID_VALUE', what, value.toWellFormed());
+  return value;
+}
 
 function decodeInt(value: WireValue, what: string): number {
   const number = typeof value === 'string' && /^[+-]?\d{1,19}$/.test(value.trim()) ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number)) throw new XapiError('FIELD_TYPE_ERROR', what);
   if (!Number.isSafeInteger(number)) throw new XapiError('INVALID_VALUE', what, String(number));
-  return number;
+  // There is no negative zero among integers.
+  return number + 0;
 }
 
 function decodeFloat(value: WireValue, what: string): number {
@@ -224,17 +226,20 @@ function decodeBool(value: WireValue, what: string): boolean {
   throw new XapiError('FIELD_TYPE_ERROR', what);
 }
 
-const dateTimePattern = /^\d{4}-?\d{2}-?\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:?\d{2})?$/;
+/** The first and the last millisecond that the wire's form can say: years 0 to 9999. */
+const firstMs = -62_167_219_200_000;
+const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
+/** A moment in any of the forms that clients write, as the one form that is stored. */
 function decodeDateTime(value: WireValue, what: string): string {
   if (typeof value !== 'string') throw new XapiError('FIELD_TYPE_ERROR', what);
-  if (!dateTimePattern.test(value)) throw new XapiError('INVALID_VALUE', what, value);
-  const [date = '', time = ''] = value.split('T');
-  return `${date.replaceAll('-', '')}T${time}`;
+  const moment = parseDateTime(value);
+  if (moment === undefined || moment < firstMs || moment > lastMs) throw new XapiError('INVALID_VALUE', what, value);
+  return formatDateTime(moment);
 }
 
 function decodeMap(key: DataType, of: DataType, value: WireValue, what: string): WireValue {
-  if (!isWireObject(value)) throw new XapiError('FIELD_TYPE_ERROR', what);
+  if (!isStruct(value)) throw new XapiError('FIELD_TYPE_ERROR', what);
   const entries: [string, WireValue][] = [];
   for (const [name, item] of Object.entries(value)) {
     decodeValue(key, name, what);
@@ -244,7 +249,7 @@ function decodeMap(key: DataType, of: DataType, value: WireValue, what: string):
 }
 
 function decodeRecord(table: ClassTable, value: WireValue, what: string): WireValue {
-  if (!isWireObject(value)) throw new XapiError('FIELD_TYPE_ERROR', what);
+  if (!isStruct(value)) throw new XapiError('FIELD_TYPE_ERROR', what);
   const entries: [string, WireValue][] = [];
   for (const [name, item] of Object.entries(value)) {
     const field = Object.hasOwn(table.fields, name) ? table.fields[name] : undefined;

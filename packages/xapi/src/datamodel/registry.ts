@@ -167,7 +167,12 @@ function* classMethods(table: ClassTable): Generator<Method> {
     const common = { role: createRole, async: true, removed };
     const makes = !notMadeHere.has(table.name);
     yield fromShape(table, 'create', { ...common, kind: makes ? 'create' : 'declared', params: [args], result: ref });
-    yield fromShape(table, 'destroy', { ...common, kind: makes ? 'destroy' : 'declared', params: [self], result: 'void' });
+    yield fromShape(table, 'destroy', {
+      ...common,
+      kind: makes ? 'destroy' : 'declared',
+      params: [self],
+      result: 'void',
+    });
   }
 }
 
