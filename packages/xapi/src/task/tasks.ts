@@ -64,7 +64,7 @@ export class Tasks {
   /** When tasks without work behind them go; each map is in the order of time. */
   readonly #finished = new Map<Ref<'task'>, number>();
   readonly #pending = new Map<Ref<'task'>, number>();
-  #sweep: Disposable | undefined;
+  #sweep: { readonly atMs: number; readonly timer: Disposable } | undefined;
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
@@ -222,17 +222,18 @@ export class Tasks {
 
   /** One timer for all: for the task that goes next. */
   #planSweep(): void {
-    if (this.#sweep !== undefined) return;
     const [finishedAt] = this.#finished.values();
     const [pendingAt] = this.#pending.values();
     const nextMs = Math.min(finishedAt ?? Infinity, pendingAt ?? Infinity);
-    if (nextMs === Infinity) return;
-    this.#sweep = this.#clock.after(Math.max(0, nextMs - this.#clock.now()), () => {
+    if (nextMs >= (this.#sweep?.atMs ?? Infinity)) return;
+    this.#sweep?.timer.dispose();
+    const timer = this.#clock.after(Math.max(0, nextMs - this.#clock.now()), () => {
       this.#sweep = undefined;
       this.#removeDue(this.#finished);
       this.#removeDue(this.#pending);
       this.#planSweep();
     });
+    this.#sweep = { atMs: nextMs, timer };
   }
 
   #removeDue(due: ReadonlyMap<Ref<'task'>, number>): void {
@@ -245,6 +246,6 @@ export class Tasks {
 
   /** Stops the timer. */
   close(): void {
-    this.#sweep?.dispose();
+    this.#sweep?.timer.dispose();
   }
 }

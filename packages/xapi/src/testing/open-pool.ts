@@ -18,6 +18,7 @@ export interface PoolOptions {
   readonly log?: Log;
   readonly clock?: ManualClock;
   readonly seed?: number;
+  readonly secretSeed?: number;
 }
 
 /** A running control plane, with root logged in. */
@@ -39,7 +40,7 @@ export class OpenPool {
       store: options.store ?? new MemoryStore(),
       clock,
       random: new SeededRandom(seed),
-      secrets: new SeededRandom(seed + 1000),
+      secrets: new SeededRandom(options.secretSeed ?? seed + 1000),
       passwords: {
         hash: (password) => Promise.resolve(`hashed ${password}`),
         verify: (password, hash) => Promise.resolve(hash === `hashed ${password}`),
