@@ -96,11 +96,6 @@ export class Database {
     return row === undefined || row.class !== className ? undefined : this.#fresh(row);
   }
 
-  /** The class of whatever object a reference names. */
-  classOf(ref: string): string | undefined {
-    return this.#rows.get(ref)?.class;
-  }
-
   /** All objects of a class, oldest first (of those from before the start, in the store's order). */
   *all<C extends ClassName>(className: C): Generator<readonly [Ref<C>, RecordOf<C>]> {
     for (const row of this.#table(className).values()) {

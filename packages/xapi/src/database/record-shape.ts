@@ -86,7 +86,7 @@ function referenceFields(
   const found = new Map<string, ReferenceField>();
   for (const [name, field] of Object.entries(table.fields)) {
     const key = `${table.name}.${name}`;
-    if (field.internal === true || computed.has(name) || selfRelated.has(key)) continue;
+    if (computed.has(name) || selfRelated.has(key)) continue;
     const type = parseDataType(field.type);
     const many = type.kind === 'set' && type.of.kind === 'ref';
     if (!many && type.kind !== 'ref') continue;

@@ -48,9 +48,7 @@ export interface Method {
   readonly async: boolean;
   readonly session: boolean;
   readonly removed: boolean;
-  readonly hidden: boolean;
   readonly poolInternal: boolean;
-  readonly secret: boolean;
   /** A call of ours, not of XAPI. */
   readonly extension: boolean;
 }
@@ -81,7 +79,6 @@ interface Shape {
   readonly role: Role;
   readonly field?: string;
   readonly async?: boolean;
-  readonly hidden?: boolean;
   readonly removed?: boolean;
   readonly keyRoles?: Readonly<Record<string, Role>> | undefined;
 }
@@ -103,9 +100,7 @@ function fromShape(table: ClassTable, name: string, shape: Shape): Method {
     async: shape.async === true,
     session: true,
     removed: shape.removed === true,
-    hidden: shape.hidden === true,
     poolInternal: false,
-    secret: false,
     extension: false,
   };
 }
@@ -131,9 +126,7 @@ function declared(table: ClassTable, name: string, message: MessageTable, extens
     async: message.async === true,
     session: message.session !== false,
     removed: message.removed !== undefined,
-    hidden: message.hidden === true,
     poolInternal: message.poolInternal === true,
-    secret: message.secret === true,
     extension,
   };
 }
@@ -145,8 +138,8 @@ function* classMethods(table: ClassTable): Generator<Method> {
   const self = parameter('self', ref);
   const role = table.readRole ?? 'read-only';
   const removed = table.lifecycle.removed !== undefined;
-  const method = (kind: MethodKind, params: readonly Parameter[], result: string, hidden = false): Method =>
-    fromShape(table, kind, { kind, params, result, role, hidden, removed });
+  const method = (kind: MethodKind, params: readonly Parameter[], result: string): Method =>
+    fromShape(table, kind, { kind, params, result, role, removed });
 
   yield method('get_record', [self], record);
   yield method('get_by_uuid', [parameter('uuid', 'string')], ref);
@@ -158,8 +151,8 @@ function* classMethods(table: ClassTable): Generator<Method> {
     const expression = parameter('expr', 'string');
     yield method('get_all', [], `set(${ref})`);
     yield method('get_all_records', [], `map(${ref},${record})`);
-    yield method('get_all_where', [expression], `set(${ref})`, true);
-    yield method('get_all_records_where', [expression], `map(${ref},${record})`, true);
+    yield method('get_all_where', [expression], `set(${ref})`);
+    yield method('get_all_records_where', [expression], `map(${ref},${record})`);
   }
   if (table.create !== undefined) {
     const { role: createRole } = table.create;

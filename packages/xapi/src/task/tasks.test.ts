@@ -1,5 +1,8 @@
 import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { encodeJsonValue, encodeXmlValue } from '@xenolith/wire';
+import { toWireType } from '../datamodel/data-type.ts';
+import type { Answer } from '../dispatch.ts';
 import { Database } from '../database/database.ts';
 import { MemoryStore } from '../database/store.ts';
 import { OpenPool } from '../testing/open-pool.ts';
@@ -161,6 +164,16 @@ describe('tasks of clients', () => {
     expect(await pool.refusal('task.set_progress', task, 'NaN')).toEqual(['FIELD_TYPE_ERROR', 'value']);
     await pool.call('task.destroy', task);
     expect(await pool.refusal('task.destroy', task)).toEqual(['HANDLE_INVALID', 'task', task]);
+  });
+
+  test('are listed with the session that made them', async () => {
+    expect(await pool.call('session.get_tasks', pool.session)).toEqual([task]);
+    const record = (await pool.raw('task.get_record', pool.session, task)) as Extract<Answer, { ok: true }>;
+    expect(encodeJsonValue(toWireType(record.type), record.value)).not.toContain(pool.session);
+    const batch = (await pool.raw('event.from', pool.session, ['task'], '', 0)) as Extract<Answer, { ok: true }>;
+    expect(encodeXmlValue(toWireType(batch.type), batch.value)).not.toContain(pool.session);
+    await pool.call('task.destroy', task);
+    expect(await pool.call('session.get_tasks', pool.session)).toEqual([]);
   });
 
   test('cannot be cancelled: nobody would hear', async () => {

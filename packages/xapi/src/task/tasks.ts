@@ -90,7 +90,9 @@ export class Tasks {
   #create(label: string, options: TaskOptions): Ref<'task'> {
     this.#makeRoom();
     const session = options.session ?? nullRef<'session'>();
-    const ref = this.#db.create('task', {
+    // `session` is a column that clients never see: `session.tasks` follows from it.
+    const fields: Partial<RecordOf<'task'>> & { readonly session: Ref<'session'> } = {
+      session,
       name_label: label,
       name_description: options.description ?? '',
       created: formatDateTime(this.#clock.now()),
@@ -98,7 +100,8 @@ export class Tasks {
       subtask_of: options.subtaskOf ?? nullRef(),
       resident_on: options.residentOn ?? nullRef(),
       type: '<none/>',
-    });
+    };
+    const ref = this.#db.create('task', fields);
     this.#owners.set(ref, { session, userName: this.#db.find('session', session)?.auth_user_name ?? '' });
     return ref;
   }
