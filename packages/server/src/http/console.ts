@@ -112,6 +112,11 @@ async function serveVm(options: ConsoleOptions, tunnel: Tunnel, vm: Ref<'VM'>): 
     refuseTunnel(socket, error instanceof XapiError ? 409 : 503, reason);
     return;
   }
+  if (socket.destroyed) {
+    // The client left while the console was being opened: nothing would ever end this stream.
+    opened.close();
+    return;
+  }
   // A session that ends takes its consoles with it.
   const ended = options.xapi.sessions.ended.listen((session) => {
     if (session === caller.session) opened.close();
@@ -200,9 +205,10 @@ async function streamWebSocket(
   opened: HostConsole,
 ): Promise<void> {
   const server = await webSocketServer();
-  return new Promise((resolve) => {
+  if (socket.destroyed) return;
+  await new Promise<void>((resolve) => {
     // Also when the handshake is refused: then the socket closes without a WebSocket.
-    socket.once('close', resolve);
+    socket.once('close', () => resolve());
     server.handleUpgrade(request, socket, head, (client: WebSocket) => {
       client.on('message', (data) => opened.write(bytesOf(data)));
       client.on('error', () => client.terminate());

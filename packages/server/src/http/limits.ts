@@ -10,8 +10,10 @@ export interface HttpLimits {
   readonly requestMs: number;
   /** Between two requests of a connection. */
   readonly keepAliveMs: number;
-  /** A client that takes no byte of its answer for this long is gone. */
-  readonly stalledAnswerMs: number;
+  /** For a client to take an answer, besides what its size allows at the slowest rate. */
+  readonly answerMs: number;
+  /** The slowest rate at which an answer may be taken. */
+  readonly answerBytesPerSecondMin: number;
   /** How long what is left of a refused body is read and dropped, so that the client sees the refusal. */
   readonly lingerMs: number;
   /** Body of an RPC (`http_limit_max_rpc_size` of XAPI). */
@@ -21,12 +23,13 @@ export interface HttpLimits {
 }
 
 export const defaultHttpLimits: HttpLimits = {
-  connectionsMax: 2000,
+  connectionsMax: 1000,
   firstByteMs: 15_000,
   headersMs: 20_000,
   requestMs: 60_000,
   keepAliveMs: 75_000,
-  stalledAnswerMs: 120_000,
+  answerMs: 60_000,
+  answerBytesPerSecondMin: 64 * 1024,
   lingerMs: 15_000,
   rpcBodyBytesMax: 300 * 1024,
   consoleBacklogBytesMax: 4 * 1024 * 1024,

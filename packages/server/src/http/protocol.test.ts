@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { encodeJsonRpcRequest, encodeXmlRpcCall, parseJsonRpcResponse, parseXmlRpcResponse } from '@xenolith/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startXenolithd, type Xenolithd } from '../xenolithd.ts';
@@ -16,7 +17,14 @@ beforeAll(async () => {
   server = await startXenolithd({
     data,
     modelPool: false,
-    limits: { firstByteMs: 300, headersMs: 300, requestMs: 600, lingerMs: 2000 },
+    limits: {
+      firstByteMs: 300,
+      headersMs: 300,
+      requestMs: 600,
+      lingerMs: 2000,
+      answerMs: 100,
+      answerBytesPerSecondMin: 2 ** 30,
+    },
   });
   port = Number(new URL(server.url).port);
   session = server.xapi.sessions.open('root', 'test', { superuser: true, role: 'pool-admin' });
@@ -163,6 +171,37 @@ describe('connections', () => {
   ])('%s is refused', async (_what, bytes, status) => {
     expect((await exchange(port, bytes)).status).toBe(status);
   });
+});
+
+test('a client that takes nothing of a large answer is let go', async () => {
+  const secret = server.xapi.db.create('secret', { value: 'x'.repeat(64 * 1024 * 1024) });
+  const connection = await RawConnection.open(port);
+  connection.socket.pause();
+  connection.write(post('/jsonrpc', json('secret.get_value', session, secret)));
+  // Who reads nothing hears of the end only by writing.
+  const closed = new Promise((resolve) => connection.socket.once('close', () => resolve(true)));
+  while ((await Promise.race([closed, nextTurn()])) !== true) connection.write('\r\n');
+  server.xapi.db.destroy('secret', secret);
+});
+
+test('connections beyond the limit are closed at once, and those that are open stay', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'xenolith-crowd-'));
+  const small = await startXenolithd({ data: directory, modelPool: false, limits: { connectionsMax: 3 } });
+  const smallPort = Number(new URL(small.url).port);
+  const open: RawConnection[] = [];
+  for (let i = 0; i < 3; i++) {
+    const connection = await RawConnection.open(smallPort);
+    connection.write(post('/', xml('system.isAlive:x', String(i))));
+    expect((await connection.answer()).status).toBe(200);
+    open.push(connection);
+  }
+  const excess = await RawConnection.open(smallPort);
+  await excess.end();
+  open[0]?.write(post('/', xml('system.isAlive:x', 'still')));
+  expect((await open[0]?.answer())?.body).toContain('still');
+  for (const connection of open) connection.close();
+  await small.close();
+  rmSync(directory, { recursive: true, force: true });
 });
 
 describe('bodies', () => {

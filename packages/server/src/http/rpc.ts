@@ -167,21 +167,14 @@ function send(response: ServerResponse, { contentType }: Dialect, limits: HttpLi
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   response.writeHead(200, ['Content-Type', contentType, 'Content-Length', String(bytes), ...corsHeaders]);
   response.end(body);
-  if (!response.writableFinished && bytes > largeLength) watchStall(response, limits.stalledAnswerMs);
+  if (!response.writableFinished && bytes > largeLength) limitSending(response, bytes, limits);
 }
 
-/** Lets go of a client that stops taking its answer. */
-function watchStall(response: ServerResponse, stalledMs: number): void {
-  const { socket } = response;
-  if (socket === null) return;
-  const giveUp = (): void => {
-    socket.destroy();
-  };
-  socket.setTimeout(stalledMs, giveUp);
-  response.once('finish', () => {
-    socket.off('timeout', giveUp);
-    socket.setTimeout(0);
-  });
+/** Lets go of a client that does not take its answer: it would hold the text in memory for ever. */
+function limitSending(response: ServerResponse, bytes: number, limits: HttpLimits): void {
+  const allowedMs = limits.answerMs + (1000 * bytes) / limits.answerBytesPerSecondMin;
+  const timer = setTimeout(() => response.destroy(), allowedMs);
+  response.once('close', () => clearTimeout(timer));
 }
 
 /** Where a request came from, as the calls see it. */

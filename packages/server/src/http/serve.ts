@@ -27,6 +27,9 @@ export function serveXapi(options: ServeOptions): Promise<Listener> {
   return listen({ host, port, tls, limits, log, handlers: httpHandlers(options, limits) });
 }
 
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
 function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
   const { xapi, log } = options;
   const rpc = { call: xapi.call.bind(xapi), limits, log };
@@ -50,14 +53,10 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
     // HEAD is GET without the body, which Node leaves out by itself.
     const method = message.method === 'HEAD' ? 'GET' : (message.method ?? '');
     const handler = router.find(method, target.path);
+    const reason = handler === 501 ? `There is no ${method} here.` : 'There is no such page.';
     if (typeof handler === 'function') handler(message, response, target);
-    else
-      refuseUnread(
-        message,
-        handler,
-        handler === 501 ? `There is no ${method} here.` : 'There is no such page.',
-        limits.lingerMs,
-      );
+    else if (hasBody(message)) refuseUnread(message, handler, reason, limits.lingerMs);
+    else refuse(response, handler, reason);
   };
 
   const expectation = (message: IncomingMessage, response: ServerResponse): void => {
