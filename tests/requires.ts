@@ -30,6 +30,7 @@ const tools = {
     probe: ['test', '-e', '/usr/share/bash-completion/bash_completion'],
   },
   python3: { package: 'python3' },
+  curl: { package: 'curl' },
   'XenAPI.py': { package: 'python3-os-xenapi', probe: ['/usr/bin/python3', '-c', 'import os_xenapi'] },
   fence_xenapi: { package: 'fence-agents' },
 } as const satisfies Readonly<Record<string, Tool>>;
@@ -55,6 +56,7 @@ export const groups: readonly { readonly what: string; readonly needs: readonly 
   },
   { what: 'the Python client (tests/api)', needs: ['python3', 'XenAPI.py'] },
   { what: 'the fencing agent (tests/api)', needs: ['fence_xenapi'] },
+  { what: 'the lines that npm start prints (tests/api)', needs: ['python3', 'curl'] },
   { what: 'bash completion (tests/api)', needs: ['bash', 'bash-completion'] },
 ];
 
