@@ -239,7 +239,10 @@ describe('bodies', () => {
     '1 GiB is neither kept nor cut off under the client, who reads the refusal after sending',
     { timeout: 30_000 },
     async () => {
-      const connection = await RawConnection.open(port);
+      // With the limits of a real server: it is busy with this for longer than the short ones above allow.
+      const directory = mkdtempSync(join(tmpdir(), 'xenolith-huge-'));
+      const patient = await startXenolithd({ data: directory, modelPool: false });
+      const connection = await RawConnection.open(Number(new URL(patient.url).port));
       const piece = new Uint8Array(1024 * 1024);
       const before = process.memoryUsage();
       let most = 0;
@@ -258,7 +261,9 @@ describe('bodies', () => {
       await connection.end();
       connection.close();
       expect(most).toBeLessThan(128 * 1024 * 1024);
-      expect(await jsonAnswer(json('system.isAlive:x', 'after'))).toMatchObject({ result: 'after' });
+      expect((await fetch(`${patient.url}/healthz`)).status).toBe(200);
+      await patient.close();
+      rmSync(directory, { recursive: true, force: true });
     },
   );
 });
