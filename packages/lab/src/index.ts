@@ -13,7 +13,7 @@ export type { HostCondition, HostStatus, LabStatus } from './lab/status.ts';
 export { hostStatus, hostStatusText, labStatus } from './lab/status.ts';
 export type { LabUpOptions } from './lab/up.ts';
 export { labUp } from './lab/up.ts';
-export type { Accelerator, MachineShape } from './machine/shape.ts';
+export type { Accelerator, MachineShape, WantedShape } from './machine/shape.ts';
 export { DEFAULT_SHAPE, machineShape, parseMemoryMiB } from './machine/shape.ts';
 export type { NeededTool } from './needed-tool.ts';
 export { BUILD_TOOLS, missingTools, missingToolsText, RUN_TOOLS } from './needed-tool.ts';

@@ -40,6 +40,10 @@ ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
 hostname xenolith-lab
+# The toolstack's hotplug scripts call logger (busybox's does without a log daemon) and awk; the rest is for people who log in.
+for applet in awk clear less logger top vi wget which; do
+  [ -e /usr/bin/$applet ] || ln -s /bin/busybox /usr/bin/$applet
+done
 ldconfig
 depmod -a
 modprobe -a xen-evtchn xen-gntdev xen-gntalloc xenfs xen-privcmd xen-blkback xen-netback bridge loop tun virtio_net af_packet

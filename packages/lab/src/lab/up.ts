@@ -12,7 +12,7 @@ import { runOnAgent } from '../machine/agent.ts';
 import { chooseAccelerator, probeKvm } from '../machine/kvm-probe.ts';
 import type { HostLink, QemuMachine } from '../machine/qemu-argv.ts';
 import { ensureSavedState, imageParts, machineFiles, startQemu } from '../machine/saved-state.ts';
-import type { Accelerator, MachineShape } from '../machine/shape.ts';
+import type { Accelerator, MachineShape, WantedShape } from '../machine/shape.ts';
 import { machineShape } from '../machine/shape.ts';
 import { requireTools, RUN_TOOLS } from '../needed-tool.ts';
 import type { Progress } from '../progress.ts';
@@ -40,7 +40,7 @@ const LOOPBACK = '127.0.0.1';
 /** What a lab is asked to be; everything has a default. */
 export type LabUpOptions = {
   readonly hosts?: number | undefined;
-  readonly shape?: Partial<MachineShape> | undefined;
+  readonly shape?: WantedShape | undefined;
   /** `auto`, the default, takes KVM only where a probe boots Xen under it. */
   readonly accelerator?: Accelerator | 'auto' | undefined;
   /** Images and saved states, shared by all labs of a user. */

@@ -9,6 +9,9 @@ export type MachineShape = {
   readonly memoryMiB: number;
 };
 
+/** What was asked for; the rest is DEFAULT_SHAPE's. */
+export type WantedShape = { readonly [Key in keyof MachineShape]?: MachineShape[Key] | undefined };
+
 /** What `xenolith lab up` gives when nothing is said. */
 export const DEFAULT_SHAPE: MachineShape = { cpus: 8, nodes: 2, memoryMiB: 4096 };
 
@@ -28,8 +31,12 @@ function whole(name: string, value: number, min: number, max: number): void {
 }
 
 /** The shape, with what was not said filled in. Throws LabError BAD_OPTION when no such machine can be made. */
-export function machineShape(wanted: Partial<MachineShape> = {}): MachineShape {
-  const shape = { ...DEFAULT_SHAPE, ...wanted };
+export function machineShape(wanted: WantedShape = {}): MachineShape {
+  const shape = {
+    cpus: wanted.cpus ?? DEFAULT_SHAPE.cpus,
+    nodes: wanted.nodes ?? DEFAULT_SHAPE.nodes,
+    memoryMiB: wanted.memoryMiB ?? DEFAULT_SHAPE.memoryMiB,
+  };
   whole('nodes', shape.nodes, 1, NODES_MAX);
   whole('cpus', shape.cpus, shape.nodes, CPUS_MAX);
   whole('memoryMiB', shape.memoryMiB, MEMORY_MIB_MIN, MEMORY_MIB_MAX);
