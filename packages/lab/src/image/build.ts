@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
@@ -255,7 +256,11 @@ export async function buildImage(options: {
 
   progress('writing the disk', 0.75);
   await makeDisk(tree, work, image, signal);
-  const manifest = { packages: Object.fromEntries(fetched.map(({ name, version }) => [name, version])) };
+  // The id tells this build from any other of the same recipe: a saved state fits only the very disk it was made on.
+  const manifest = {
+    build: randomUUID(),
+    packages: Object.fromEntries(fetched.map(({ name, version }) => [name, version])),
+  };
   await writeFile(join(image, IMAGE_FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   if (signal?.aborted === true) throw new LabError('INTERRUPTED', 'interrupted');
   await rename(image, options.target);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { makeOnce } from '../cache.ts';
 import { IMAGE_FILES } from '../image/build.ts';
 import { DOM0_READY_MARKER } from '../image/dom0-files.ts';
@@ -69,6 +69,7 @@ export async function qemuVersion(): Promise<string> {
 
 /** A short name for everything a saved state depends on. */
 export function savedStateKey(parts: {
+  /** The text of the image's manifest, which no two builds share. */
   readonly image: string;
   readonly shape: MachineShape;
   readonly accelerator: Accelerator;
@@ -128,7 +129,8 @@ export async function ensureSavedState(options: {
   readonly signal?: AbortSignal | undefined;
 }): Promise<string> {
   const { cacheDirectory, imageDirectory, shape, accelerator, signal } = options;
-  const key = savedStateKey({ image: basename(imageDirectory), shape, accelerator, qemu: await qemuVersion() });
+  const image = await readFile(join(imageDirectory, IMAGE_FILES.manifest), 'utf8');
+  const key = savedStateKey({ image, shape, accelerator, qemu: await qemuVersion() });
   const target = join(cacheDirectory, `state-${key}`);
   await makeOnce(cacheDirectory, target, options, async (work) => {
     const directory = join(work, 'state');
