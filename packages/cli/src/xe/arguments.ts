@@ -1,0 +1,157 @@
+/** What the command line of xe says: `xe [options] command key=value …`. */
+import { UsageError } from './usage-error.ts';
+
+export interface XeOptions {
+  /** Only the values, separated by commas. */
+  readonly minimal: boolean;
+  readonly json: boolean;
+  /** Selectors may match more than one object. */
+  readonly multiple: boolean;
+  readonly force: boolean;
+}
+
+export interface Server {
+  /** `http://HOST:PORT` or `https://HOST:PORT`. */
+  readonly url: string;
+  readonly user: string;
+  readonly password: string | undefined;
+  /** A file whose first line is user, second password, as xe's `-pwf` wants it. */
+  readonly passwordFile: string | undefined;
+}
+
+export interface XeArguments {
+  readonly server: Server;
+  readonly options: XeOptions;
+  readonly command: string | undefined;
+  /** The `key=value` words in their order; a later one of the same key wins. */
+  readonly values: ReadonlyMap<string, string>;
+  /** Words after the command without `=`: for `help` and `completion`. */
+  readonly words: readonly string[];
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const defaultUrl = 'http://127.0.0.1:8080';
+const switches = ['minimal', 'json', 'multiple', 'force'] as const;
+const isSwitch = (name: string): name is (typeof switches)[number] => (switches as readonly string[]).includes(name);
+
+/**
+ * Reads the command line and XENOLITH_URL, XENOLITH_USER, XENOLITH_PASSWORD.
+ * @throws UsageError naming the word that is wrong
+ */
+export function parseXeArguments(argv: readonly string[], environment: Environment): XeArguments {
+  const flags = new Map<string, string>();
+  const on = new Set<string>();
+  const values = new Map<string, string>();
+  const words: string[] = [];
+  let command: string | undefined;
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? '';
+    // What completion is given is the half-written line itself.
+    if (command === 'completion') {
+      words.push(word);
+    } else if (['-s', '-p', '-u', '-pw', '-pwf'].includes(word)) {
+      const value = argv[++i];
+      if (value === undefined) throw new UsageError(`${word} needs a value`);
+      flags.set(word, value);
+    } else if (word === '--help' || word === '-h') {
+      command ??= 'help';
+    } else if (word.startsWith('-')) {
+      const name = word.replace(/^--/, '');
+      if (!isSwitch(name) && name !== 'nossl') throw new UsageError(`unknown option ${word}`);
+      on.add(name);
+    } else if (command === undefined) {
+      command = word;
+    } else {
+      readWord(word, values, words, on);
+    }
+  }
+  return {
+    server: readServer(flags, on.has('nossl'), environment),
+    options: {
+      minimal: on.has('minimal'),
+      json: on.has('json'),
+      multiple: on.has('multiple'),
+      force: on.has('force'),
+    },
+    command,
+    values,
+    words,
+  };
+}
+
+function readWord(word: string, values: Map<string, string>, words: string[], on: Set<string>): void {
+  const mark = word.indexOf('=');
+  if (mark < 0) {
+    words.push(word);
+    return;
+  }
+  const key = word.slice(0, mark);
+  const value = word.slice(mark + 1);
+  if (key === '') throw new UsageError(`${word}: expected key=value`);
+  if (!isSwitch(key)) values.set(key, value);
+  else if (parseBool(value, key)) on.add(key);
+}
+
+function readServer(flags: ReadonlyMap<string, string>, nossl: boolean, environment: Environment): Server {
+  const user = flags.get('-u') ?? environment['XENOLITH_USER'] ?? 'root';
+  const passwordFile = flags.get('-pwf');
+  const password = flags.get('-pw') ?? (passwordFile === undefined ? environment['XENOLITH_PASSWORD'] : undefined);
+  return { url: readUrl(flags, nossl, environment), user, password, passwordFile };
+}
+
+function readUrl(flags: ReadonlyMap<string, string>, nossl: boolean, environment: Environment): string {
+  const given = flags.get('-s') ?? environment['XENOLITH_URL'] ?? (flags.has('-p') ? '127.0.0.1' : defaultUrl);
+  const address = /^https?:\/\//.test(given) ? given : `${nossl ? 'http' : 'https'}://${bracketed(given)}`;
+  if (!URL.canParse(address)) throw new UsageError(`${given}: expected a host name, an address or a URL`);
+  const url = new URL(address);
+  if (nossl) url.protocol = 'http:';
+  const port = flags.get('-p');
+  if (port !== undefined) {
+    if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new UsageError(`-p ${port}: expected a port`);
+    url.port = port;
+  }
+  return url.origin;
+}
+
+/** A bare IPv6 address in the form that a URL wants. */
+const bracketed = (host: string): string => (host.split(':').length > 2 && !host.startsWith('[') ? `[${host}]` : host);
+
+/** A yes or no as xe's users write it. */
+export function parseBool(text: string, key: string): boolean {
+  switch (text.toLowerCase()) {
+    case 'true':
+    case 'yes':
+    case '1':
+    case 't':
+      return true;
+    case 'false':
+    case 'no':
+    case '0':
+    case 'f':
+    case '':
+      return false;
+    default:
+      throw new UsageError(`${key}=${text}: expected true or false`);
+  }
+}
+
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  bytes: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+/** A number of bytes, with or without a unit: `512MiB`, `1GiB`, `1048576`. */
+export function parseBytes(text: string, key: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)\s*([A-Za-z]*)$/.exec(text) ?? [];
+  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
+  const bytes = Number(digits) * (factor ?? NaN);
+  if (digits === '' || !Number.isSafeInteger(bytes)) {
+    throw new UsageError(`${key}=${text}: expected bytes, with KiB, MiB, GiB or TiB or without`);
+  }
+  return bytes;
+}

@@ -1,0 +1,28 @@
+/** A refusal of the server in words. */
+import type { ApiError } from './rpc.ts';
+
+/** What people meet most; the rest are told by their code. */
+const sentences: Readonly<Record<string, string>> = {
+  SESSION_AUTHENTICATION_FAILED: 'Authentication failed: the user or the password is wrong.',
+  UUID_INVALID: 'There is no such object.',
+  HANDLE_INVALID: 'The object is gone, or never was.',
+  VM_BAD_POWER_STATE: 'The VM is not in a state in which this can be done.',
+  VM_IS_TEMPLATE: 'This cannot be done to a template.',
+  OPERATION_NOT_ALLOWED: 'This is not allowed.',
+  OTHER_OPERATION_IN_PROGRESS: 'Something else is being done to the object.',
+  NOT_IMPLEMENTED: 'The server knows this call but does not do it.',
+  MESSAGE_METHOD_UNKNOWN: 'The server does not know this call.',
+  RBAC_PERMISSION_DENIED: 'The role of this user does not allow it.',
+  TASK_CANCELLED: 'The task was cancelled.',
+  HOST_NOT_ENOUGH_FREE_MEMORY: 'The host has too little free memory.',
+  CANNOT_CONTACT_HOST: 'The host cannot be reached.',
+};
+
+/** Lines for stderr: a sentence where there is one, the code, and its parameters by name. */
+export async function explain({ code, params }: ApiError): Promise<string> {
+  const { errorTable } = await import('@xenolith/xapi');
+  const names: readonly string[] = Object.entries(errorTable).find(([name]) => name === code)?.[1] ?? [];
+  const lines = [...(sentences[code] === undefined ? [] : [sentences[code]]), `Error code: ${code}`];
+  for (const [i, param] of params.entries()) lines.push(`${names[i] ?? 'parameter'}: ${param}`);
+  return lines.join('\n');
+}

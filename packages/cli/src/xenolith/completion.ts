@@ -1,0 +1,36 @@
+/** Completion of xenolith in bash: its commands and options, from the commands themselves. */
+import type { Command } from 'commander';
+
+interface Node {
+  /** The words that lead here. */
+  readonly path: string;
+  readonly next: readonly string[];
+}
+
+function* nodes(command: Command, path: readonly string[]): Generator<Node> {
+  const options = command.options.map(({ long }) => long ?? '').filter((long) => long !== '');
+  const commands = command.commands.map((each) => each.name());
+  const shells = command.name() === 'completion' ? ['bash'] : [];
+  yield { path: path.join(' '), next: [...commands, ...options, ...shells] };
+  for (const each of command.commands) yield* nodes(each, [...path, each.name()]);
+}
+
+/** The script: which words may follow which. */
+export function completionScript(program: Command): string {
+  const cases = [...nodes(program, [])]
+    .filter(({ next }) => next.length > 0)
+    .map(({ path, next }) => `    '${path}') words='${next.join(' ')}' ;;\n`)
+    .join('');
+  return `# bash completion of xenolith: eval "$(xenolith completion bash)"
+_xenolith() {
+  local word path='' words=''
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    [[ $word == -* ]] || path+="\${path:+ }$word"
+  done
+  case $path in
+${cases}  esac
+  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -F _xenolith xenolith
+`;
+}
