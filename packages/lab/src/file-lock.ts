@@ -20,9 +20,10 @@ export async function withFileLock<T>(
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   holder.stdin.on('error', () => {});
-  const release = (): void => {
-    holder.stdin.end();
-  };
+  const ended = new Promise<void>((resolve) => {
+    holder.once('close', () => resolve());
+    holder.once('error', () => resolve());
+  });
   try {
     await new Promise<void>((resolve, reject) => {
       const giveUp = (error: LabError): void => {
@@ -53,6 +54,8 @@ export async function withFileLock<T>(
     });
     return await work();
   } finally {
-    release();
+    holder.stdin.end();
+    // Nothing of ours is left running once the work is said to be done.
+    await ended;
   }
 }
