@@ -2,8 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import { Xapi, XapiError, type Log } from '@xenolith/xapi';
-import type { OpenConsole } from './http/console.ts';
+import { seedModelPool, Xapi, type Log } from '@xenolith/xapi';
 import type { HttpLimits } from './http/limits.ts';
 import type { Listener } from './http/listener.ts';
 import { serveXapi } from './http/serve.ts';
@@ -66,7 +65,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
   try {
     const random = systemRandom();
     const certificate = certificateIn(data, host);
-    xapi = new Xapi({
+    const control = new Xapi({
       store,
       clock: systemClock,
       random,
@@ -76,11 +75,12 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       log,
       version: serverVersion(),
     });
-    const [password, tls] = await Promise.all([fill(xapi, options), certificate]);
+    xapi = control;
+    const [password, tls] = await Promise.all([fill(control, options), certificate]);
     warnOfExpiry(tls, log);
     listener = await serveXapi({
-      xapi,
-      openConsole: openConsole(xapi),
+      xapi: control,
+      openConsole: (vm) => control.hosts.openConsole(vm),
       host,
       port,
       tls,
@@ -90,8 +90,9 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       throw new StartError(listenProblem(error, host, port), { cause: error });
     });
     const url = urlOf(host, listener.port);
+    control.publicAddress = new URL(url).host;
     log.info('ready', { url, data });
-    return { url, user: 'root', password, xapi, close: closer(xapi, listener) };
+    return { url, user: 'root', password, xapi: control, close: closer(control, listener) };
   } catch (error) {
     await listener?.close();
     if (xapi === undefined) await store.close();
@@ -138,7 +139,7 @@ async function certificateIn(data: string, host: string): Promise<ServerCertific
 async function fill(xapi: Xapi, { data, modelPool = true }: XenolithdOptions): Promise<string | undefined> {
   const isFirst = xapi.db.setting(startedSetting) === undefined;
   await xapi.start();
-  if (isFirst && modelPool) await seed(xapi);
+  if (isFirst && modelPool) await seedModelPool(xapi);
   let password: string | undefined;
   try {
     password = await rootPassword(xapi, data, systemRandom());
@@ -150,12 +151,6 @@ async function fill(xapi: Xapi, { data, modelPool = true }: XenolithdOptions): P
     await xapi.db.durable();
   }
   return password;
-}
-
-async function seed(_xapi: Xapi): Promise<void> {}
-
-function openConsole(_xapi: Xapi): OpenConsole {
-  return () => Promise.reject(new XapiError('NOT_IMPLEMENTED', 'console'));
 }
 
 function warnOfExpiry({ validUntil }: ServerCertificate, log: Log): void {

@@ -14,3 +14,4 @@ export { isErrorCode, XapiError } from './errors.ts';
 export { silentLog, type Log } from './log.ts';
 export type { Passwords } from './session/sessions.ts';
 export { Xapi, type XapiOptions } from './xapi.ts';
+export { seedModelPool } from './pool/seed-model-pool.ts';

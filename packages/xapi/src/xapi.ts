@@ -37,6 +37,8 @@ export class Xapi {
   readonly events: Events;
   readonly messages: Messages;
   readonly hosts: Hosts;
+  /** `host:port` under which clients reach this server; the server says it once it listens. */
+  publicAddress = '127.0.0.1';
   readonly #store: Store;
 
   constructor(options: XapiOptions) {

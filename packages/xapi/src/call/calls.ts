@@ -2,16 +2,32 @@
 import type { ClassName } from '../datamodel/types.ts';
 import type { CallsOf } from './call.ts';
 import { eventCalls } from './event.ts';
+import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
+import { networkCalls } from './network.ts';
 import { poolCalls } from './pool.ts';
 import { roleCalls } from './role.ts';
 import { secretCalls } from './secret.ts';
 import { sessionCalls } from './session.ts';
+import { pbdCalls, srCalls } from './sr.ts';
 import { taskCalls } from './task.ts';
+import { vbdCalls } from './vbd.ts';
+import { vdiCalls } from './vdi.ts';
+import { vifCalls } from './vif.ts';
+import { vmLifeCalls } from './vm-life.ts';
+import { vmPowerCalls } from './vm-power.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
+  PBD: pbdCalls,
+  SR: srCalls,
+  VBD: vbdCalls,
+  VDI: vdiCalls,
+  VIF: vifCalls,
+  VM: { ...vmLifeCalls, ...vmPowerCalls },
   event: eventCalls,
+  host: hostCalls,
   message: messageCalls,
+  network: networkCalls,
   pool: poolCalls,
   role: roleCalls,
   secret: secretCalls,

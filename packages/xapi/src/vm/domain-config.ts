@@ -1,0 +1,116 @@
+/** From a VM's records to what its domain is created from. XAPI: ocaml/xapi/xapi_xenops.ml (`MD.of_vm`). */
+import { bytes, type Ref } from '@xenolith/base';
+import type { EnumOf, RecordOf } from '../datamodel/types.ts';
+import { XapiError } from '../errors.ts';
+import type { DomainConfig, DomainDisk, DomainEndAction, DomainType, DomainVif } from '../host-driver.ts';
+import { vdiPath } from '../storage/vdi-path.ts';
+import type { Xapi } from '../xapi.ts';
+
+const exitActions: Readonly<Record<EnumOf<'on_normal_exit'>, DomainEndAction>> = {
+  destroy: 'destroy',
+  restart: 'restart',
+};
+
+const crashActions: Readonly<Record<EnumOf<'on_crash_behaviour'>, DomainEndAction>> = {
+  destroy: 'destroy',
+  coredump_and_destroy: 'destroy',
+  restart: 'restart',
+  coredump_and_restart: 'restart',
+  preserve: 'preserve',
+  rename_restart: 'rename-restart',
+};
+
+/** @throws XapiError VM_HVM_REQUIRED-like VALUE_NOT_SUPPORTED for a kind of domain that is not supported */
+export function domainTypeOf(vm: RecordOf<'VM'>): DomainType {
+  switch (vm.domain_type) {
+    case 'pv':
+      return 'pv';
+    case 'pvh':
+      return 'pvh';
+    case 'unspecified':
+      if (vm.HVM_boot_policy === '') return 'pv';
+      break;
+    default:
+  }
+  throw new XapiError('VALUE_NOT_SUPPORTED', 'domain_type', vm.domain_type, 'only pv and pvh domains are supported');
+}
+
+const letters = 'abcdefghijklmnopqrstuvwxyz';
+
+/** The name of a disk in the guest from its `userdevice`: `0` → xvda; `hda`, `sdb`, `xvdc` are taken as the same place. */
+export function diskName(userdevice: string): string {
+  if (/^\d{1,2}$/.test(userdevice) && Number(userdevice) < letters.length)
+    return `xvd${letters[Number(userdevice)] ?? 'a'}`;
+  const letter = /^(?:hd|sd|xvd)([a-z])$/.exec(userdevice)?.[1];
+  if (letter !== undefined) return `xvd${letter}`;
+  throw new XapiError('INVALID_DEVICE', userdevice);
+}
+
+function disksOf(xapi: Xapi, vm: RecordOf<'VM'>, host: Ref<'host'>): readonly DomainDisk[] {
+  return vm.VBDs.map((ref) => xapi.db.get('VBD', ref))
+    .filter((vbd) => !vbd.empty && xapi.db.has('VDI', vbd.VDI))
+    .map((vbd) => ({
+      device: diskName(vbd.userdevice),
+      path: vdiPath(xapi.db, xapi.db.get('VDI', vbd.VDI), host),
+      format: 'raw' as const,
+      readOnly: vbd.mode === 'RO',
+      ...(vbd.type === 'CD' ? { cdrom: true } : {}),
+    }))
+    .toSorted((a, b) => (a.device < b.device ? -1 : 1));
+}
+
+function vifsOf(xapi: Xapi, vm: RecordOf<'VM'>): readonly DomainVif[] {
+  return vm.VIFs.map((ref) => xapi.db.get('VIF', ref))
+    .map((vif) => ({
+      index: Number(vif.device),
+      mac: vif.MAC,
+      bridge: xapi.db.get('network', vif.network).bridge,
+      mtu: vif.MTU,
+    }))
+    .toSorted((a, b) => a.index - b.index);
+}
+
+/** A number in VCPUs_params within its range, or undefined when the key is not there. */
+function share(vm: RecordOf<'VM'>, key: string, min: number, max: number): number | undefined {
+  const text = vm.VCPUs_params[key];
+  if (text === undefined || text === '') return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new XapiError('INVALID_VALUE', `VCPUs_params:${key}`, text);
+  return value;
+}
+
+/** @throws XapiError for records that no domain can be made from */
+export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): DomainConfig {
+  const vm = xapi.db.get('VM', ref);
+  const type = domainTypeOf(vm);
+  if (vm.PV_kernel === '' && vm.PV_bootloader === '') {
+    throw new XapiError('BOOTLOADER_FAILED', ref, 'the VM has neither a PV_kernel nor a PV_bootloader to boot from');
+  }
+  const weight = share(vm, 'weight', 1, 65535);
+  const cap = share(vm, 'cap', 0, 65535);
+  const mask = vm.VCPUs_params['mask'];
+  if (mask !== undefined && !/^[0-9,^-]{1,4096}$|^all$/.test(mask))
+    throw new XapiError('INVALID_VALUE', 'VCPUs_params:mask', mask);
+  return {
+    uuid: vm.uuid as DomainConfig['uuid'],
+    nameLabel: vm.name_label,
+    type,
+    ...(vm.PV_kernel === '' ? {} : { kernel: vm.PV_kernel }),
+    ...(vm.PV_ramdisk === '' ? {} : { ramdisk: vm.PV_ramdisk }),
+    ...(vm.PV_args === '' ? {} : { cmdline: vm.PV_args }),
+    ...(vm.PV_kernel !== '' || vm.PV_bootloader === '' ? {} : { bootloader: vm.PV_bootloader }),
+    vcpusMax: vm.VCPUs_max,
+    vcpusAtStartup: vm.VCPUs_at_startup,
+    memoryMaxBytes: bytes(vm.memory_static_max),
+    memoryTargetBytes: bytes(vm.memory_dynamic_max),
+    disks: disksOf(xapi, vm, host),
+    vifs: vifsOf(xapi, vm),
+    ...(weight === undefined ? {} : { weight }),
+    ...(cap === undefined ? {} : { cap }),
+    ...(mask === undefined ? {} : { cpus: mask }),
+    onPoweroff: exitActions[vm.actions_after_shutdown],
+    onReboot: exitActions[vm.actions_after_reboot],
+    onCrash: crashActions[vm.actions_after_crash],
+  };
+}

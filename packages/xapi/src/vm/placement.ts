@@ -1,0 +1,68 @@
+/** Which host a VM starts on. XAPI: ocaml/xapi/xapi_vm_helpers.ml (`choose_host_for_vm`, `assert_can_boot_here`). */
+import type { Ref } from '@xenolith/base';
+import { XapiError } from '../errors.ts';
+import { pbdOf } from '../storage/vdi-path.ts';
+import type { Xapi } from '../xapi.ts';
+
+/**
+ * Whether a VM can start on a host: it answers and is enabled, reaches the VM's repositories and networks, and has
+ * the memory, what is promised to VMs that start there now left out.
+ * @throws XapiError the first reason why not
+ */
+export function assertCanBootHere(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): void {
+  const { db } = xapi;
+  const vm = db.get('VM', ref);
+  const record = db.get('host', host);
+  if (!xapi.hosts.isLive(host)) throw new XapiError('HOST_OFFLINE', host);
+  if (!record.enabled) throw new XapiError('HOST_DISABLED', host);
+  for (const vbd of vm.VBDs.map((item) => db.get('VBD', item))) {
+    if (vbd.empty || !db.has('VDI', vbd.VDI)) continue;
+    const { SR } = db.get('VDI', vbd.VDI);
+    if (pbdOf(db, SR, host)?.currently_attached !== true) throw new XapiError('VM_REQUIRES_SR', ref, SR);
+  }
+  for (const vif of vm.VIFs.map((item) => db.get('VIF', item))) {
+    if (!xapi.hosts.hasBridge(host, db.get('network', vif.network).bridge)) {
+      throw new XapiError('VM_REQUIRES_NETWORK', ref, vif.network);
+    }
+  }
+  const free = freeMemory(xapi, host, ref);
+  if (vm.memory_dynamic_max > free) {
+    throw new XapiError('HOST_NOT_ENOUGH_FREE_MEMORY', String(vm.memory_dynamic_max), String(Math.max(0, free)));
+  }
+}
+
+/** Free memory of a host in bytes, less what VMs that are starting there will take. */
+function freeMemory(xapi: Xapi, host: Ref<'host'>, except: Ref<'VM'>): number {
+  const { metrics } = xapi.db.get('host', host);
+  let free = xapi.db.has('host_metrics', metrics) ? xapi.db.get('host_metrics', metrics).memory_free : 0;
+  for (const [ref, vm] of xapi.db.all('VM')) {
+    if (ref !== except && vm.scheduled_to_be_resident_on === host) free -= vm.memory_dynamic_max;
+  }
+  return free;
+}
+
+/** The hosts where a VM could start now. */
+export function possibleHosts(xapi: Xapi, ref: Ref<'VM'>): readonly Ref<'host'>[] {
+  return xapi.db.refs('host').filter((host) => {
+    try {
+      assertCanBootHere(xapi, ref, host);
+      return true;
+    } catch (error) {
+      if (error instanceof XapiError) return false;
+      throw error;
+    }
+  });
+}
+
+/** The host to start on: the VM's affinity when it can, else the one with most free memory. */
+export function chooseHost(xapi: Xapi, ref: Ref<'VM'>): Ref<'host'> {
+  const { affinity } = xapi.db.get('VM', ref);
+  const hosts = possibleHosts(xapi, ref);
+  if (hosts.includes(affinity)) return affinity;
+  const [best] = hosts.toSorted((a, b) => freeMemory(xapi, b, ref) - freeMemory(xapi, a, ref));
+  if (best !== undefined) return best;
+  // With one host its own reason says more than that there is none.
+  const [only, ...others] = xapi.db.refs('host');
+  if (only !== undefined && others.length === 0) assertCanBootHere(xapi, ref, only);
+  throw new XapiError('NO_HOSTS_AVAILABLE');
+}

@@ -1,0 +1,79 @@
+/**
+ * What a change of power state means for the records: of the VM, its metrics, its devices and its consoles.
+ * XAPI: ocaml/xapi/xapi_vm_lifecycle.ml (`force_state_reset`), xapi_xenops.ml (`update_vm`).
+ */
+import { nullRef, type DomId, type Ref } from '@xenolith/base';
+import { formatDateTime } from '@xenolith/wire';
+import type { Xapi } from '../xapi.ts';
+import { updateAllowedOperations } from './operations.ts';
+
+/** Where a running VM is. */
+export interface Placement {
+  readonly host: Ref<'host'>;
+  readonly domid: DomId;
+  readonly paused: boolean;
+}
+
+/** The VM has a domain now, or has another one than before. */
+export function markRunning(xapi: Xapi, ref: Ref<'VM'>, { host, domid, paused }: Placement): void {
+  const { db } = xapi;
+  const vm = db.get('VM', ref);
+  const isNew = vm.domid !== domid || vm.resident_on !== host;
+  db.update('VM', ref, {
+    power_state: paused ? 'Paused' : 'Running',
+    domid,
+    resident_on: host,
+    scheduled_to_be_resident_on: nullRef(),
+  });
+  if (isNew) {
+    setDevicesAttached(xapi, ref, true);
+    ensureConsole(xapi, ref);
+    if (db.has('VM_metrics', vm.metrics)) {
+      const started = formatDateTime(xapi.clock.now());
+      db.update('VM_metrics', vm.metrics, { start_time: started, VCPUs_number: vm.VCPUs_at_startup });
+    }
+  }
+  updateAllowedOperations(xapi, ref);
+}
+
+/** The VM has no domain any more, and nothing of it is kept but its disks. */
+export function markHalted(xapi: Xapi, ref: Ref<'VM'>): void {
+  release(xapi, ref);
+  xapi.db.update('VM', ref, { power_state: 'Halted', suspend_VDI: nullRef() });
+  updateAllowedOperations(xapi, ref);
+}
+
+/** The VM has no domain any more; its memory is in its suspend VDI. */
+export function markSuspended(xapi: Xapi, ref: Ref<'VM'>): void {
+  release(xapi, ref);
+  xapi.db.update('VM', ref, { power_state: 'Suspended' });
+  updateAllowedOperations(xapi, ref);
+}
+
+function release(xapi: Xapi, ref: Ref<'VM'>): void {
+  const { db } = xapi;
+  const vm = db.get('VM', ref);
+  db.update('VM', ref, { domid: -1, resident_on: nullRef(), scheduled_to_be_resident_on: nullRef() });
+  setDevicesAttached(xapi, ref, false);
+  for (const console of vm.consoles) db.destroy('console', console);
+  if (db.has('VM_metrics', vm.metrics)) db.update('VM_metrics', vm.metrics, { memory_actual: 0, state: [] });
+}
+
+function setDevicesAttached(xapi: Xapi, ref: Ref<'VM'>, attached: boolean): void {
+  const { db } = xapi;
+  const vm = db.get('VM', ref);
+  for (const vbd of vm.VBDs) {
+    const { empty } = db.get('VBD', vbd);
+    db.update('VBD', vbd, { currently_attached: attached && !empty });
+  }
+  for (const vif of vm.VIFs) db.update('VIF', vif, { currently_attached: attached });
+}
+
+/** A running domain has a text console; XenAPI calls it vt100. */
+function ensureConsole(xapi: Xapi, ref: Ref<'VM'>): void {
+  const { db } = xapi;
+  if (db.get('VM', ref).consoles.length > 0) return;
+  const console = db.create('console', { VM: ref, protocol: 'vt100' });
+  const { uuid } = db.get('console', console);
+  db.update('console', console, { location: `https://${xapi.publicAddress}/console?uuid=${uuid}` });
+}
