@@ -2,15 +2,20 @@ import { unreachable, type Clock } from '@xenolith/base';
 import type { HostAddress, HostDriver } from '@xenolith/xapi';
 import { ModelDriver } from './model/model-driver.ts';
 import { ModelHost } from './model/model-host.ts';
+import { LocalTransport } from './xl/local-transport.ts';
+import { SshTransport } from './xl/ssh-transport.ts';
+import { XlDriver } from './xl/xl-driver.ts';
 
 /** The driver for a host of any kind. It does nothing until it is told to connect. */
 export function openHost(address: HostAddress, options: { readonly clock: Clock }): HostDriver {
+  const { clock } = options;
   switch (address.kind) {
     case 'model':
-      return new ModelDriver(new ModelHost(address.shape, address.seed, options.clock));
+      return new ModelDriver(new ModelHost(address.shape, address.seed, clock));
     case 'local':
+      return new XlDriver(new LocalTransport(clock), clock);
     case 'ssh':
-      throw new RangeError(`no driver for ${address.kind}`);
+      return new XlDriver(new SshTransport(address, clock), clock);
     default:
       return unreachable(address);
   }

@@ -58,6 +58,7 @@ export class ModelDriver implements HostDriver {
       this.#checkReachable();
       const picture = this.#picture();
       this.#tell({ kind: 'domains', picture });
+      this.#tellFigures();
       return picture;
     });
   }
@@ -174,9 +175,13 @@ export class ModelDriver implements HostDriver {
       this.#pictureDue = false;
       if (!this.#host.reachable) return;
       this.#tell({ kind: 'domains', picture: this.#picture() });
-      const { memoryTotalBytes, memoryFreeBytes } = this.#host.hypervisor;
-      this.#tell({ kind: 'figures', figures: { memoryTotalBytes, memoryFreeBytes } });
+      this.#tellFigures();
     });
+  }
+
+  #tellFigures(): void {
+    const { memoryTotalBytes, memoryFreeBytes } = this.#host.hypervisor;
+    this.#tell({ kind: 'figures', figures: { memoryTotalBytes, memoryFreeBytes } });
   }
 
   #tell(news: HostNews): void {

@@ -1,0 +1,445 @@
+import { disposable, domId, Signal, type Clock, type Disposable, type DomId, type Uuid } from '@xenolith/base';
+import { parseXlList, parseXlListLong, shellQuote, xlDomainName, XlParseError } from '@xenolith/wire';
+import {
+  HostError,
+  type DomainConfig,
+  type DomainDetails,
+  type DomainInfo,
+  type DomainPicture,
+  type HostConsole,
+  type HostDriver,
+  type HostFacts,
+  type HostFiles,
+  type HostNews,
+} from '@xenolith/xapi';
+import { domainDetailsOf, domainInfoOf, xlConfigText } from './domain-config.ts';
+import { factsScript, readFacts, readFigures } from './host-facts.ts';
+import { commandFailure, pathWord, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
+import type { Channel, CommandResult, Transport } from './transport.ts';
+import { XlConsoles } from './xl-consoles.ts';
+import { xlFiles } from './xl-files.ts';
+
+/** How often the driver looks though nothing was heard: pauses and figures have no event. */
+const pollMs = 5000;
+/** Events come in bursts (a domain made: introduced, its parts one by one): one look for all of them. */
+const debounceMs = 50;
+/** Waits between attempts to connect: doubled each time, up to the last. */
+const firstRetryMs = 1000;
+const lastRetryMs = 15_000;
+/** Looks in a row that may fail on a live connection before the host counts as dead. */
+const failedLooksLimit = 2;
+
+const lookLimitMs = 20_000;
+const quickLimitMs = 60_000;
+const createLimitMs = 10 * 60_000;
+/** Memory goes to a disk or comes from one. */
+const saveLimitMs = 2 * 3600_000;
+
+/** Where the configuration files that xl reads are put; in memory, gone with the host's next boot. */
+const configDirectory = '/run/xenolith';
+const watchCommand = `${scriptHead}exec xenstore-watch @introduceDomain @releaseDomain`;
+const infoMark = '@xenolith info';
+
+/** A host with Xen, driven by its own `xl` through a shell. Nothing is installed there. */
+export class XlDriver implements HostDriver {
+  readonly kind = 'xl';
+  readonly files: HostFiles;
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #consoles: XlConsoles;
+  readonly #news = new Signal<HostNews>();
+  #state: 'idle' | 'trying' | 'alive' | 'closed' = 'idle';
+  #facts: HostFacts | undefined;
+  #firstAttempt: Promise<HostFacts> | undefined;
+  #sequence = 0;
+  #deadReason: string | undefined;
+  #retryMs = firstRetryMs;
+  #timer = disposable(() => undefined);
+  #debounce: Disposable | undefined;
+  #watch: Promise<Channel> | undefined;
+  #failedLooks = 0;
+  /** Creations and restores under way: looking in their middle would only slow them down. */
+  #making = 0;
+  #lookAgain = false;
+  #looking: Promise<DomainPicture> | undefined;
+  #domains: ReadonlyMap<DomId, DomainInfo> = new Map();
+  /** Names given since the last picture began, by domid; the picture knows the others. */
+  readonly #recent = new Map<DomId, { readonly name: string; readonly sequence: number }>();
+
+  constructor(transport: Transport, clock: Clock) {
+    this.#transport = transport;
+    this.#clock = clock;
+    this.files = xlFiles(transport);
+    this.#consoles = new XlConsoles(transport);
+    transport.onLost((reason) => this.#lose(reason));
+  }
+
+  connect(): Promise<HostFacts> {
+    if (this.#state === 'alive' && this.#facts !== undefined) return Promise.resolve(this.#facts);
+    if (this.#state === 'closed') return Promise.reject(new HostError('unreachable', 'the driver was closed'));
+    this.#firstAttempt ??= this.#attempt()
+      .catch((error: unknown) => {
+        if (this.#state === 'trying') this.#state = 'idle';
+        throw error;
+      })
+      .finally(() => {
+        this.#firstAttempt = undefined;
+      });
+    return this.#firstAttempt;
+  }
+
+  connectInBackground(): void {
+    if (this.#state === 'idle') this.#tryForEver();
+  }
+
+  onNews(listener: (news: HostNews) => void): Disposable {
+    return this.#news.listen(listener);
+  }
+
+  sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Looks now, not at what a look under way may have passed already. */
+  async refresh(): Promise<DomainPicture> {
+    await this.#looking?.catch(() => undefined);
+    return await (this.#looking ?? this.#look({ figures: true }));
+  }
+
+  async describe(domid: DomId): Promise<DomainDetails> {
+    const { stdout } = await this.#run(`xl list -l ${domid}`, this.#onDomain(domid, `xl list -l ${domid}`), {
+      timeLimitMs: lookLimitMs,
+      lane: 'look',
+    });
+    // For a domain that goes meanwhile the list may be empty.
+    const domain = readList(() => parseXlListLong(stdout)).find((each) => each.domid === domid);
+    if (domain === undefined) throw noSuchDomain(domid);
+    return domainDetailsOf(domain);
+  }
+
+  create(config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
+    return this.#make(config, `xl create -q${options.paused ? ' -p' : ''} "$f"`, 'xl create', createLimitMs);
+  }
+
+  restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
+    return this.#make(
+      config,
+      `xl restore${options.paused ? ' -p' : ''} "$f" ${pathWord(path)}`,
+      'xl restore',
+      saveLimitMs,
+    );
+  }
+
+  async pause(domid: DomId): Promise<void> {
+    await this.#operate(domid, believing(`xl pause ${domid}`), quickLimitMs, `xl pause ${domid}`);
+  }
+
+  async unpause(domid: DomId): Promise<void> {
+    await this.#operate(domid, believing(`xl unpause ${domid}`), quickLimitMs, `xl unpause ${domid}`);
+  }
+
+  async requestShutdown(domid: DomId): Promise<void> {
+    await this.#operate(domid, `xl shutdown ${domid}`);
+  }
+
+  async requestReboot(domid: DomId): Promise<void> {
+    await this.#operate(domid, `xl reboot ${domid}`);
+  }
+
+  async destroy(domid: DomId): Promise<void> {
+    await this.#operate(domid, `xl destroy ${domid}`, quickLimitMs * 2);
+  }
+
+  async save(domid: DomId, path: string): Promise<void> {
+    const [file, part] = [pathWord(path), pathWord(`${path}.part`)];
+    const text =
+      `[ -d ${file} ] && { echo "Is a directory" >&2; exit 1; }; ` +
+      `xl save ${domid} ${part} >/dev/null && mv -T -- ${part} ${file} || { rm -f -- ${part}; false; }`;
+    await this.#operate(domid, text, saveLimitMs, `xl save ${domid} ${path}`);
+  }
+
+  async openConsole(domid: DomId): Promise<HostConsole> {
+    this.#checkAlive();
+    if (!this.#isKnown(domid)) await this.refresh();
+    if (!this.#isKnown(domid)) throw noSuchDomain(domid);
+    return await this.#consoles.open(domid);
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    this.#quieten();
+    await this.#transport.close();
+  }
+
+  /** One attempt to be alive. */
+  async #attempt(): Promise<HostFacts> {
+    this.#state = 'trying';
+    try {
+      await this.#transport.open();
+      const command = { text: factsScript, timeLimitMs: lookLimitMs, lane: 'look' } as const;
+      const result = await this.#transport.run(command);
+      if (result.exitCode !== 0) throw commandFailure('xl info -n', result);
+      const facts = readFacts(result.stdout);
+      if (this.#isClosed()) throw new HostError('unreachable', 'the driver was closed');
+      this.#beAlive(facts);
+      return facts;
+    } catch (error) {
+      await this.#transport.close();
+      throw error;
+    }
+  }
+
+  #beAlive(facts: HostFacts): void {
+    this.#state = 'alive';
+    this.#facts = facts;
+    this.#deadReason = undefined;
+    this.#retryMs = firstRetryMs;
+    this.#failedLooks = 0;
+    this.#domains = new Map();
+    this.#recent.clear();
+    this.#tell({ kind: 'alive', facts });
+    this.#beginWatch();
+    this.#lookNow();
+    this.#pollLater();
+  }
+
+  /** Domains that come and go ring at once. Without the watch the slow poll still sees everything, later. */
+  #beginWatch(): void {
+    const beginning = this.#transport.start(watchCommand, { terminal: false });
+    this.#watch = beginning;
+    const forget = (): void => {
+      if (this.#watch === beginning) this.#watch = undefined;
+    };
+    const follow = async (): Promise<void> => {
+      const channel = await beginning;
+      channel.onData(() => this.#lookSoon());
+      channel.onClose(forget);
+    };
+    follow().catch(forget);
+  }
+
+  #tryForEver(): void {
+    this.#state = 'trying';
+    this.#attempt().catch((error: unknown) => {
+      if (this.#isClosed()) return;
+      this.#mourn(error instanceof Error ? error.message : String(error));
+      this.#timer = this.#clock.after(this.#retryMs, () => this.#tryForEver());
+      this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs);
+    });
+  }
+
+  /** The connection of a live host is gone. */
+  #lose(reason: string): void {
+    if (this.#state !== 'alive') return;
+    this.#state = 'trying';
+    this.#quieten();
+    this.#mourn(reason);
+    this.#timer = this.#clock.after(this.#retryMs, () => this.#tryForEver());
+  }
+
+  #mourn(reason: string): void {
+    if (reason === this.#deadReason) return;
+    this.#deadReason = reason;
+    this.#tell({ kind: 'dead', reason });
+  }
+
+  #quieten(): void {
+    this.#timer.dispose();
+    this.#debounce?.dispose();
+    this.#debounce = undefined;
+    this.#watch?.then(
+      (channel) => channel.close(),
+      () => undefined,
+    );
+    this.#watch = undefined;
+    this.#consoles.closeAll();
+  }
+
+  #tell(news: HostNews): void {
+    if (this.#state !== 'closed') this.#news.emit(news);
+  }
+
+  #pollLater(): void {
+    this.#timer = this.#clock.after(pollMs, () => {
+      this.#lookNow();
+      if (this.#watch === undefined) this.#beginWatch();
+      this.#pollLater();
+    });
+  }
+
+  #lookSoon(): void {
+    if (this.#state !== 'alive') return;
+    if (this.#making > 0) {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#debounce ??= this.#clock.after(debounceMs, () => {
+      this.#debounce = undefined;
+      this.#lookNow();
+    });
+  }
+
+  /** A look that nobody waits for. With one under way another follows it. */
+  #lookNow(): void {
+    if (this.#state !== 'alive') return;
+    if (this.#looking !== undefined) {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#look({ figures: true }).catch((error: unknown) => this.#lookFailed(error));
+  }
+
+  #lookFailed(error: unknown): void {
+    if (this.#state !== 'alive') return;
+    this.#failedLooks++;
+    if (this.#failedLooks < failedLooksLimit) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#lose(`${this.#transport.name}: ${reason}`);
+    void this.#transport.close();
+  }
+
+  #look(options: { readonly figures: boolean }): Promise<DomainPicture> {
+    this.#lookAgain = false;
+    const looking = this.#takePicture(options).finally(() => {
+      this.#looking = undefined;
+      if (this.#lookAgain && this.#making === 0) this.#lookSoon();
+    });
+    this.#looking = looking;
+    return looking;
+  }
+
+  async #takePicture(options: { readonly figures: boolean }): Promise<DomainPicture> {
+    const sequence = this.#sequence;
+    const info = options.figures ? `&& echo && echo ${shellQuote(infoMark)} && xl info` : '';
+    const { stdout } = await this.#run('xl list -v', `${scriptHead}xl list -v ${info}`, {
+      timeLimitMs: lookLimitMs,
+      lane: 'look',
+    });
+    const [list = '', figures] = stdout.split(`\n${infoMark}\n`);
+    const domains = readList(() => parseXlList(list)).flatMap((domain) => domainInfoOf(domain) ?? []);
+    const picture = { sequence, domains };
+    this.#failedLooks = 0;
+    this.#domains = new Map(domains.map((domain) => [domain.domid, domain]));
+    for (const [domid, recent] of this.#recent) {
+      if (recent.sequence <= sequence) this.#recent.delete(domid);
+    }
+    this.#consoles.keepOnly(new Set([...this.#domains.keys(), ...this.#recent.keys()]));
+    this.#tell({ kind: 'domains', picture });
+    if (figures !== undefined) this.#tell({ kind: 'figures', figures: readFigures(figures) });
+    return picture;
+  }
+
+  /** Creates or restores: the configuration comes by stdin, `command` reads it from `$f`, the domid is what is told. */
+  async #make(config: DomainConfig, command: string, called: string, timeLimitMs: number): Promise<DomId> {
+    const names = this.#namesInUse();
+    const attempt = async (isUnique: boolean): Promise<DomId> => {
+      const name = xlDomainName(config.nameLabel, config.uuid, isUnique);
+      const text = makeScript(config.uuid, name, command);
+      const stdin = xlConfigText(config, name);
+      const result = await this.#run(called, text, { stdin, timeLimitMs, lane: 'work' });
+      const told = /^domid=(\d+)$/m.exec(result.stdout)?.[1];
+      if (told === undefined) {
+        throw new HostError('command-failed', `${called} succeeded, but the domain's number was not to be found`);
+      }
+      this.#recent.set(domId(Number(told)), { name, sequence: this.#sequence + 1 });
+      return domId(Number(told));
+    };
+    const isFree = (name: string): boolean => !names.has(name);
+    this.#making++;
+    try {
+      return await attempt(isFree(xlDomainName(config.nameLabel, config.uuid))).catch((error: unknown) => {
+        if (!isNameTaken(error)) throw error;
+        return attempt(false);
+      });
+    } finally {
+      this.#making--;
+      this.#sequence++;
+      this.#lookSoon();
+    }
+  }
+
+  async #operate(domid: DomId, command: string, timeLimitMs = quickLimitMs, called = command): Promise<void> {
+    if (domid === domId(0)) throw new HostError('command-failed', 'Domain-0 is the control domain');
+    try {
+      await this.#run(called, surviveHangup + this.#onDomain(domid, command), { timeLimitMs, lane: 'work' });
+    } finally {
+      this.#sequence++;
+      this.#lookSoon();
+    }
+  }
+
+  /** A command on a domain; when it fails and the domain is not there, that is why. */
+  #onDomain(domid: DomId, command: string): string {
+    return (
+      `${scriptHead}{ ${command}; }; rc=$?; [ $rc = 0 ] || xl list ${domid} >/dev/null 2>&1 || ` +
+      `{ echo 'there is no domain ${domid}' >&2; exit ${scriptExit.noSuchDomain}; }; exit $rc`
+    );
+  }
+
+  async #run(
+    called: string,
+    text: string,
+    options: { readonly stdin?: string; readonly timeLimitMs: number; readonly lane: 'look' | 'work' },
+  ): Promise<CommandResult> {
+    this.#checkAlive();
+    const result = await this.#transport.run({ text, ...options });
+    if (result.exitCode !== 0) throw commandFailure(called, result);
+    return result;
+  }
+
+  #checkAlive(): void {
+    if (this.#state === 'alive') return;
+    throw new HostError('unreachable', this.#deadReason ?? `${this.#transport.name}: not connected`);
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  #isKnown(domid: DomId): boolean {
+    return this.#domains.has(domid) || this.#recent.has(domid);
+  }
+
+  #namesInUse(): ReadonlySet<string> {
+    const names = [...this.#domains.values(), ...this.#recent.values()].map(({ name }) => name);
+    return new Set(names);
+  }
+}
+
+/**
+ * Makes a domain in one command. libxl keeps each domain's configuration in a file whose name has its domid and uuid, so
+ * the shell itself can tell both that the uuid is in use and which domid it got; xl is only asked when more than one file
+ * is there (left by a crash of the host).
+ */
+function makeScript(uuid: Uuid, name: string, command: string): string {
+  const file = `${configDirectory}/${uuid}.cfg`;
+  const state = `/var/lib/xen/userdata-d.*.${uuid}.libxl-json`;
+  return (
+    `${scriptHead}${surviveHangup}f=${file}; set -- ${state}; ` +
+    `if [ -e "$1" ] && xl list -v | grep -q ' ${uuid} '; then ` +
+    `echo 'a domain of uuid ${uuid} is there already' >&2; exit ${scriptExit.exists}; fi; ` +
+    `[ -d ${configDirectory} ] || mkdir -m 700 -p ${configDirectory} || exit 1; cat >"$f" || exit 1; ` +
+    `${command} </dev/null >/dev/null; rc=$?; rm -f "$f" </dev/null >/dev/null 2>&1 & [ $rc = 0 ] || exit $rc; ` +
+    `set -- ${state}; d=\${1#*userdata-d.}; d=\${d%%.*}; ` +
+    `{ [ $# = 1 ] && [ -e "$1" ]; } || d=$(xl domid ${shellQuote(name)}) || exit 1; echo "domid=$d"`
+  );
+}
+
+/** `xl pause` and `xl unpause` end with 0 whatever happens: what libxl says is believed instead. */
+const believing = (command: string): string =>
+  `e=$(${command} 2>&1); rc=$?; case $e in *error:*) rc=1;; esac; [ -z "$e" ] || echo "$e" >&2; (exit $rc)`;
+
+/** Another domain has the name; not the same as another with the uuid, which the script says by its exit code. */
+const isNameTaken = (error: unknown): boolean =>
+  error instanceof HostError && error.code === 'exists' && error.details.exitCode !== scriptExit.exists;
+
+const noSuchDomain = (domid: DomId): HostError => new HostError('no-such-domain', `there is no domain ${domid}`);
+
+function readList<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof XlParseError) throw new HostError('not-xen', error.message);
+    throw error;
+  }
+}

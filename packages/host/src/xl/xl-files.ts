@@ -1,0 +1,73 @@
+import { bytes } from '@xenolith/base';
+import { HostError, type HostFiles } from '@xenolith/xapi';
+import { commandFailure, pathWord, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
+import type { CommandResult, Transport } from './transport.ts';
+
+const quickLimitMs = 60_000;
+/** A disk image of a terabyte at 150 MB/s. */
+const copyLimitMs = 2 * 3600 * 1000;
+
+/** Files on a host through its own coreutils. */
+export function xlFiles(transport: Transport): HostFiles {
+  const run = async (
+    command: string,
+    text: string,
+    limits: { readonly timeLimitMs: number; readonly lane: 'look' | 'work' },
+    fine: readonly number[] = [0],
+  ): Promise<CommandResult> => {
+    const result = await transport.run({ text: scriptHead + surviveHangup + text, ...limits });
+    if (!fine.includes(result.exitCode)) throw commandFailure(command, result);
+    return result;
+  };
+  const quick = { timeLimitMs: quickLimitMs, lane: 'work' } as const;
+  return {
+    async space(directory) {
+      const word = pathWord(directory);
+      const text = `mkdir -p -- ${word} && df -B1 --output=size,avail -- ${word}`;
+      const { stdout } = await run(`df ${directory}`, text, quick);
+      const [totalBytes, freeBytes] = numbers(/^\s*(\d+)\s+(\d+)\s*$/m, stdout, 'df');
+      return { totalBytes: bytes(totalBytes), freeBytes: bytes(freeBytes) };
+    },
+    async createImage(path, sizeBytes) {
+      const word = pathWord(path);
+      // With noclobber the shell opens with O_EXCL: of two that try, one succeeds. Not `:`, whose failure ends the shell.
+      const text =
+        `set -C; { true >${word}; } 2>/dev/null || { if [ -e ${word} ]; then echo "File exists" >&2; ` +
+        `exit ${scriptExit.exists}; fi; true >${word}; exit 1; }; ` +
+        `truncate -s ${sizeBytes} -- ${word} || { rm -f -- ${word}; exit 1; }`;
+      await run(`truncate ${path}`, text, quick);
+    },
+    async copyImage(from, to) {
+      const [source, target, part] = [pathWord(from), pathWord(to), pathWord(`${to}.part`)];
+      const text =
+        `[ -e ${target} ] && { echo "File exists" >&2; exit ${scriptExit.exists}; }; ` +
+        `cp --sparse=always -- ${source} ${part} && mv -T -- ${part} ${target} || { rm -f -- ${part}; exit 1; }`;
+      await run(`cp ${from} ${to}`, text, { timeLimitMs: copyLimitMs, lane: 'work' });
+    },
+    async resizeImage(path, sizeBytes) {
+      const word = pathWord(path);
+      const text =
+        `s=$(stat -L -c %s -- ${word}) || exit 1; ` +
+        `[ "$s" -le ${sizeBytes} ] || { echo "it is larger already: $s bytes" >&2; exit ${scriptExit.wouldShrink}; }; ` +
+        `truncate -s ${sizeBytes} -- ${word}`;
+      await run(`truncate ${path}`, text, quick);
+    },
+    async remove(path) {
+      await run(`rm ${path}`, `rm -f -- ${pathWord(path)}`, quick);
+    },
+    async stat(path) {
+      const word = pathWord(path);
+      const text = `[ -e ${word} ] || exit ${scriptExit.absent}; stat -L -c '%s %b %B' -- ${word}`;
+      const result = await run(`stat ${path}`, text, quick, [0, scriptExit.absent]);
+      if (result.exitCode !== 0) return undefined;
+      const [size, blocks, blockBytes] = numbers(/^(\d+) (\d+) (\d+)$/m, result.stdout, 'stat');
+      return { sizeBytes: bytes(size), usedBytes: bytes(blocks * blockBytes) };
+    },
+  };
+}
+
+function numbers(pattern: RegExp, text: string, command: string): readonly [number, number, number] {
+  const match = pattern.exec(text);
+  if (match === null) throw new HostError('command-failed', `${command} gave something else: ${text.slice(0, 200)}`);
+  return [Number(match[1]), Number(match[2]), Number(match[3])];
+}
