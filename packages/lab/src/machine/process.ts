@@ -36,10 +36,24 @@ export async function findProcesses(
   return found;
 }
 
-/** Waits until the process is gone; gives whether it went within `timeoutMs`. */
+/**
+ * Whether a process that was ours still holds something. One that is being killed has no command line any more while the kernel takes back its memory,
+ * thread by thread; a zombie of one thread holds nothing, and how long it stays is up to its parent.
+ */
+async function isEnding(pid: number): Promise<boolean> {
+  if ((await processArguments(pid)).join('') !== '') return false;
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  if (stat === '') return false;
+  // The state is the field after the name, which stands in parentheses and may hold any character (proc(5)).
+  const isZombie = /^\) [ZX]/.test(stat.slice(stat.lastIndexOf(')')));
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  return !isZombie || threads.length > 1;
+}
+
+/** Waits until the process, which had `argument`, is gone; gives whether it went within `timeoutMs`. */
 export async function waitForEnd(pid: number, argument: string, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
-  while (await isProcessWithArgument(pid, argument)) {
+  while ((await isProcessWithArgument(pid, argument)) || (await isEnding(pid))) {
     if (performance.now() > deadline) return false;
     await delay(POLL_MS);
   }
