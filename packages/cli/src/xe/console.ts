@@ -1,6 +1,6 @@
 /** `xe console`: this terminal on the text console of a VM (PROTOCOL.md §8). */
-import { request as httpRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { builtinHttp, builtinHttps } from './builtin-http.ts';
 import { ConnectionError, type Rpc } from './rpc.ts';
 
 /** Ctrl-]. */
@@ -49,10 +49,9 @@ export async function attach(rpc: Rpc, vm: string): Promise<void> {
   }
 }
 
-async function open(rpc: Rpc, vm: string): Promise<{ readonly socket: Duplex; readonly head: Buffer }> {
+function open(rpc: Rpc, vm: string): Promise<{ readonly socket: Duplex; readonly head: Buffer }> {
   const url = new URL(rpc.url);
-  let request: typeof httpRequest = httpRequest;
-  if (url.protocol === 'https:') request = (await import('node:https')).request;
+  const { request } = url.protocol === 'https:' ? builtinHttps() : builtinHttp();
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: 'CONNECT',

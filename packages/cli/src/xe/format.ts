@@ -1,6 +1,6 @@
 /** Values and records as xe prints them. */
-import { isArray, isStruct, type WireValue } from '@xenolith/wire';
-import { textOf } from './wire-text.ts';
+import type { WireValue } from '@xenolith/wire';
+import { isArray, isStruct, textOf } from './wire-text.ts';
 
 /** One field of a record, ready to be shown. */
 export interface Cell {

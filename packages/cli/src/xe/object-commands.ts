@@ -1,12 +1,12 @@
 /** Commands about hosts, storage, networks, tasks and the rest. */
-import { isArray, isStruct, type WireStruct, type WireValue } from '@xenolith/wire';
+import type { WireStruct, WireValue } from '@xenolith/wire';
 import { parseBool, parseBytes } from './arguments.ts';
 import type { Command, CommandContext } from './command.ts';
 import { objectNamed } from './objects.ts';
 import { fetchRelated, loadKind, matches, readFilters, nullRef } from './records.ts';
 import { refByUuid, selectRows } from './select.ts';
 import { UsageError } from './usage-error.ts';
-import { textOf } from './wire-text.ts';
+import { isArray, isStruct, textOf } from './wire-text.ts';
 
 /** A command that is one call on the object with the uuid. */
 function byUuid(name: string, method: string, help: string): Command {

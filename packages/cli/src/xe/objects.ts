@@ -11,8 +11,8 @@ export interface XeObject {
   readonly only?: 'plain-vm' | 'template' | 'snapshot';
 }
 
-// Names and fields as in xe of XAPI 26 (ocaml/xapi-cli-server/cli_operations.ml); classes without an xe name of theirs
-// are called by the class's name.
+// Names and fields as in xe of XAPI 26 (ocaml/xapi-cli-server/cli_operations.ml), less the fields that the data model
+// does not have; classes without a name of theirs in xe are called by the class's name.
 export const objects: readonly XeObject[] = [
   { name: 'pool', className: 'pool', shown: 'uuid name-label name-description master default-SR' },
   { name: 'pif', className: 'PIF', shown: 'uuid device VLAN MAC network-uuid currently-attached host-uuid' },
@@ -33,7 +33,7 @@ export const objects: readonly XeObject[] = [
   { name: 'host', className: 'host', shown: 'uuid name-label name-description' },
   { name: 'host-cpu', className: 'host_cpu', shown: 'uuid number vendor speed utilisation' },
   { name: 'host-crashdump', className: 'host_crashdump', shown: 'uuid host timestamp size' },
-  { name: 'patch', className: 'pool_patch', shown: 'uuid name-label name-description size hosts after-apply-guidance' },
+  { name: 'patch', className: 'pool_patch', shown: 'uuid name-label name-description size after-apply-guidance' },
   {
     name: 'update',
     className: 'pool_update',
@@ -52,19 +52,19 @@ export const objects: readonly XeObject[] = [
     shown: 'uuid name-label name-description enabled type retained-snapshots frequency schedule last-run-time VMs',
   },
   { name: 'blob', className: 'blob', shown: 'uuid mime-type' },
-  { name: 'message', className: 'message', shown: 'uuid name priority class obj-uuid timestamp body' },
+  { name: 'message', className: 'message', shown: 'uuid name priority cls obj-uuid timestamp body' },
   { name: 'secret', className: 'secret', shown: 'uuid' },
   { name: 'appliance', className: 'VM_appliance', shown: 'uuid name-label name-description' },
-  { name: 'vm-group', className: 'VM_group', shown: 'uuid name-label name-description placement vm-uuids' },
-  { name: 'pgpu', className: 'PGPU', shown: 'uuid pci-uuid vendor-name device-name gpu-group-uuid' },
+  { name: 'vm-group', className: 'VM_group', shown: 'uuid name-label name-description placement VMs' },
+  { name: 'pgpu', className: 'PGPU', shown: 'uuid pci-uuid gpu-group-uuid' },
   { name: 'gpu-group', className: 'GPU_group', shown: 'uuid name-label name-description' },
   { name: 'vgpu', className: 'VGPU', shown: 'uuid vm-uuid device gpu-group-uuid' },
-  { name: 'vgpu-type', className: 'VGPU_type', shown: 'uuid vendor-name model-name max-resolution max-heads' },
+  { name: 'vgpu-type', className: 'VGPU_type', shown: 'uuid vendor-name model-name max-heads' },
   { name: 'drtask', className: 'DR_task', shown: 'uuid' },
-  { name: 'pvs-site', className: 'PVS_site', shown: 'uuid name-label name-description pvs-uuid pvs-server-uuids' },
-  { name: 'pvs-server', className: 'PVS_server', shown: 'uuid addresses pvs-site-uuid' },
-  { name: 'pvs-proxy', className: 'PVS_proxy', shown: 'uuid vif-uuid pvs-site-uuid currently-attached cache-sr-uuid' },
-  { name: 'pvs-cache-storage', className: 'PVS_cache_storage', shown: 'uuid host-uuid sr-uuid pvs-site-uuid size' },
+  { name: 'pvs-site', className: 'PVS_site', shown: 'uuid name-label name-description pvs-uuid servers' },
+  { name: 'pvs-server', className: 'PVS_server', shown: 'uuid addresses site' },
+  { name: 'pvs-proxy', className: 'PVS_proxy', shown: 'uuid vif-uuid site currently-attached' },
+  { name: 'pvs-cache-storage', className: 'PVS_cache_storage', shown: 'uuid host-uuid sr-uuid site size' },
   {
     name: 'feature',
     className: 'Feature',
@@ -102,20 +102,20 @@ export const objects: readonly XeObject[] = [
   {
     name: 'repository',
     className: 'Repository',
-    shown: 'uuid name-label name-description binary-url source-url update hash up-to-date gpgkey-path origin',
+    shown: 'uuid name-label name-description binary-url source-url update hash gpgkey-path origin',
   },
   {
     name: 'hostdriver-variant',
     className: 'Driver_variant',
-    shown: 'uuid driver-name name version priority host-uuid driver-uuid active selected status hw-present',
+    shown: 'uuid driver name version priority status hardware-present',
   },
   {
     name: 'hostdriver',
     className: 'Host_driver',
-    shown: 'uuid name host-uuid active-variant selected-variant variants variants-uuid',
+    shown: 'uuid name host-uuid active-variant selected-variant variants',
   },
-  { name: 'vtpm', className: 'VTPM', shown: 'uuid vm-uuid profile' },
-  { name: 'observer', className: 'Observer', shown: 'uuid name-label name-description host-uuids endpoints enabled' },
+  { name: 'vtpm', className: 'VTPM', shown: 'uuid vm-uuid' },
+  { name: 'observer', className: 'Observer', shown: 'uuid name-label name-description hosts endpoints enabled' },
   { name: 'pci', className: 'PCI', shown: 'uuid vendor-name device-name pci-id' },
   {
     name: 'caller',
@@ -126,13 +126,12 @@ export const objects: readonly XeObject[] = [
   { name: 'role', className: 'role', shown: 'uuid name-label name-description' },
   { name: 'vm-metrics', className: 'VM_metrics', shown: 'uuid VCPUs-number memory-actual start-time' },
   { name: 'vm-guest-metrics', className: 'VM_guest_metrics', shown: 'uuid os-version live' },
-  { name: 'host-metrics', className: 'host_metrics', shown: 'uuid memory-total memory-free live' },
+  { name: 'host-metrics', className: 'host_metrics', shown: 'uuid memory-total live' },
   { name: 'vbd-metrics', className: 'VBD_metrics', shown: 'uuid' },
   { name: 'vif-metrics', className: 'VIF_metrics', shown: 'uuid' },
   { name: 'pif-metrics', className: 'PIF_metrics', shown: 'uuid carrier speed' },
   { name: 'host-patch', className: 'host_patch', shown: 'uuid name-label name-description' },
   { name: 'crashdump', className: 'crashdump', shown: 'uuid VM VDI' },
-  { name: 'vmpp', className: 'VMPP', shown: 'uuid name-label name-description' },
 ];
 
 /** The object that commands such as `vm-list` begin with. */

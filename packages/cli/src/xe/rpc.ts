@@ -1,6 +1,6 @@
 /** The connection of xe to a server: JSON-RPC 2.0 over node:http, one login for the run of a command. */
-import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
-import type { Agent as TlsAgent } from 'node:https';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { builtinHttp, builtinHttps } from './builtin-http.ts';
 import type { WireValue } from '@xenolith/wire';
 
 /** A refusal of the server: code and parameters as in PROTOCOL.md §2. */
@@ -42,7 +42,7 @@ type Post = (body: string) => Promise<string>;
  * @throws ConnectionError when nothing that speaks HTTP answers, ApiError when the login is refused
  */
 export async function connect(url: string, user: string, password: string): Promise<Rpc> {
-  const { post, end } = await poster(url);
+  const { post, end } = poster(url);
   let id = 0;
   const raw = async (method: string, params: readonly WireValue[]): Promise<WireValue> => {
     const text = await post(JSON.stringify({ jsonrpc: '2.0', method, params, id: ++id }));
@@ -92,18 +92,15 @@ export function readAnswer(text: string): WireValue {
   return result;
 }
 
-async function poster(url: string): Promise<{ readonly post: Post; readonly end: () => void }> {
+function poster(url: string): { readonly post: Post; readonly end: () => void } {
   const target = new URL('/jsonrpc', url);
-  let agent: Agent | TlsAgent;
-  let request: typeof httpRequest = httpRequest;
-  if (target.protocol === 'https:') {
-    const tls = await import('node:https');
-    request = tls.request;
-    // As xe does: the servers of a pool have certificates that they made themselves.
-    agent = new tls.Agent({ keepAlive: true, maxSockets: 4, rejectUnauthorized: false });
-  } else {
-    agent = new Agent({ keepAlive: true, maxSockets: 4 });
-  }
+  const isTls = target.protocol === 'https:';
+  const { request } = isTls ? builtinHttps() : builtinHttp();
+  const keep = { keepAlive: true, maxSockets: 4 };
+  const agent: Agent = isTls
+    ? // As xe does: the servers of a pool have certificates that they made themselves.
+      new (builtinHttps().Agent)({ ...keep, rejectUnauthorized: false })
+    : new (builtinHttp().Agent)(keep);
   const post: Post = (body) =>
     new Promise((resolve, reject) => {
       const fail = (error: Error): void =>

@@ -1,7 +1,7 @@
 /** Long calls as tasks: followed by events to their end, with progress for people. */
-import { isArray, isStruct, type WireStruct, type WireValue } from '@xenolith/wire';
+import type { WireStruct, WireValue } from '@xenolith/wire';
 import { ApiError, type Rpc } from './rpc.ts';
-import { textOf } from './wire-text.ts';
+import { isArray, isStruct, textOf } from './wire-text.ts';
 
 /** How long one `event.from` waits, in seconds. */
 const waitSeconds = 30;

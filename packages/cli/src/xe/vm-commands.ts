@@ -1,5 +1,5 @@
 /** Commands about virtual machines. */
-import { isArray, type WireValue } from '@xenolith/wire';
+import type { WireValue } from '@xenolith/wire';
 import { parseBool, parseBytes } from './arguments.ts';
 import type { Command, CommandContext } from './command.ts';
 import { showRows, wantedColumns } from './generic-commands.ts';
@@ -7,7 +7,7 @@ import { objectNamed } from './objects.ts';
 import { fetchRows, loadKind, nullRef, type Row } from './records.ts';
 import { byNameOrUuid, refByUuid, selectRows } from './select.ts';
 import { UsageError } from './usage-error.ts';
-import { textOf } from './wire-text.ts';
+import { isArray, textOf } from './wire-text.ts';
 
 const flag = ({ values }: CommandContext, key: string): boolean => {
   const text = values.get(key);
