@@ -56,10 +56,17 @@ test('a lock is held by one at a time and free again after a failure', async () 
   const directory = await mkdtemp(join(tmpdir(), 'xenolith-lock-'));
   try {
     const path = join(directory, 'sub/lock');
+    let second = Promise.resolve('not begun');
     await withFileLock(path, { timeoutMs }, async () => {
-      await expect(withFileLock(path, { timeoutMs: 1 }, () => Promise.resolve())).rejects.toMatchObject({
-        code: 'TIMED_OUT',
+      const waits = new Promise<string>((resolve) => {
+        second = withFileLock(path, { timeoutMs, onWait: () => resolve('waits') }, () => Promise.resolve('in'));
       });
+      expect(await Promise.race([waits, second])).toBe('waits');
+    });
+    expect(await second).toBe('in');
+    await withFileLock(path, { timeoutMs }, async () => {
+      const impatient = withFileLock(path, { timeoutMs: 1 }, () => Promise.resolve());
+      await expect(impatient).rejects.toMatchObject({ code: 'TIMED_OUT' });
     });
     await expect(withFileLock(path, { timeoutMs }, () => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
     expect(await withFileLock(path, { timeoutMs }, () => Promise.resolve(existsSync(path)))).toBe(true);

@@ -8,7 +8,7 @@ import { LabError } from '../lab-error.ts';
 import type { Progress } from '../progress.ts';
 import { runProgram } from '../program.ts';
 import { openLineSocket } from './line-socket.ts';
-import { readPid, signalOwn } from './process.ts';
+import { readPid, signalOwn, waitForEnd } from './process.ts';
 import type { HostLink, QemuMachine } from './qemu-argv.ts';
 import { MACHINE_VERSION, qemuArgv, SAVED_STATE_NAME } from './qemu-argv.ts';
 import { monitorCommand, openQmp } from './qmp.ts';
@@ -19,6 +19,7 @@ const BOOT_TIMEOUT_MS = 240_000;
 const SAVE_TIMEOUT_MS = 120_000;
 const QEMU_START_TIMEOUT_MS = 60_000;
 const IMAGE_TIMEOUT_MS = 60_000;
+const END_TIMEOUT_MS = 10_000;
 const QEMU = 'qemu-system-x86_64';
 /** The card's address in the saved state; each host gets its own after the restore. */
 const SAVED_MAC = '52:54:00:10:09:00';
@@ -112,7 +113,10 @@ async function bootAndSave(machine: QemuMachine, progress: Progress, signal: Abo
     );
   } finally {
     const pid = await readPid(machine.pidPath);
-    if (pid !== undefined) await signalOwn(pid, machine.pidPath, 'SIGKILL');
+    if (pid !== undefined) {
+      await signalOwn(pid, machine.pidPath, 'SIGKILL');
+      await waitForEnd(pid, machine.pidPath, END_TIMEOUT_MS);
+    }
   }
 }
 
