@@ -1,0 +1,305 @@
+/** `xe` and `xenolith` as programs, against a model pool. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { requires } from '../requires.ts';
+import { startModelPool, type Finished, type ModelPool } from './model-pool.ts';
+
+const bin = new URL('../../packages/cli/bin/', import.meta.url).pathname;
+const directory = mkdtempSync(join(tmpdir(), 'xenolith-xe-'));
+let pool: ModelPool;
+let environment: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  pool = await startModelPool();
+  const { XENOLITH_URL: _url, XENOLITH_USER: _user, XENOLITH_PASSWORD: _password, ...rest } = process.env;
+  environment = { ...rest, XENOLITH_URL: pool.url, XENOLITH_USER: pool.user, XENOLITH_PASSWORD: pool.password };
+});
+afterAll(async () => {
+  await pool.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Runs a program to its end with this text as its input. */
+function run(program: string, args: readonly string[], input = '', env = environment): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...args], { env, stdio: 'pipe' });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (data) => (stdout += String(data)));
+    child.stderr.on('data', (data) => (stderr += String(data)));
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+const program = (name: string, args: readonly string[], input?: string): Promise<Finished> =>
+  run(process.execPath, [join(bin, `${name}.js`), ...args], input);
+
+const xe = (...args: readonly string[]): Promise<Finished> => program('xe', args);
+
+/** What a command prints when all is well, without the end of the line. */
+async function said(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await xe(...args);
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  return stdout.replace(/\n$/, '');
+}
+
+describe('reading', () => {
+  test('a list has blocks of fields, uuid first', async () => {
+    expect(await said('vm-list', 'name-label=scratch')).toMatch(
+      /^uuid \( RO\) {11}: [0-9a-f-]{36}\n {5}name-label \( RW\): scratch\n {4}power-state \( RO\): halted\n\n$/,
+    );
+  });
+
+  test('templates are no VMs', async () => {
+    const vms = await said('vm-list', 'params=is-a-template', '--minimal');
+    expect(new Set(vms.split(','))).toEqual(new Set(['false']));
+    const templates = await said('template-list', 'params=is-a-template', '--minimal');
+    expect(new Set(templates.split(','))).toEqual(new Set(['true']));
+  });
+
+  test('references are shown as uuid and name, and can be chosen by', async () => {
+    const uuid = await said('vm-list', 'name-label=web', '--minimal');
+    expect(await said('vif-list', 'vm-name-label=web', 'params=vm-uuid', '--minimal')).toBe(uuid);
+    const host = await said('vm-list', 'name-label=web', 'params=resident-on', '--minimal');
+    expect(await said('host-list', `uuid=${host}`, 'params=name-label', '--minimal')).toMatch(/^xen[12]$/);
+    expect(await said('sr-list', 'host=xen1', 'params=host', '--minimal')).toBe('xen1');
+  });
+
+  test('fields of metrics stand in the object that they are about', async () => {
+    expect(await said('host-list', 'name-label=xen1', 'params=memory-total', '--minimal')).toBe(String(16 * 2 ** 30));
+    expect(Number(await said('host-list', 'name-label=xen1', 'params=memory-free', '--minimal'))).toBeGreaterThan(0);
+  });
+
+  test('as JSON, with the values of the XenAPI', async () => {
+    const hosts: unknown = JSON.parse(await said('host-list', 'params=name-label,enabled,tags,other-config', '--json'));
+    expect(hosts).toHaveLength(2);
+    expect(hosts).toContainEqual(
+      expect.objectContaining({ 'name-label': 'xen1', enabled: true, tags: [], 'other-config': expect.any(Object) }),
+    );
+  });
+
+  test('a class that is never used by hand is listed all the same', async () => {
+    expect(await said('role-list', 'name-label=read-only', 'params=name-label', '--minimal')).toBe('read-only');
+    expect(await said('secret-list')).toBe('');
+  });
+
+  test('over TLS, with the password from a file', async () => {
+    const file = join(directory, 'password');
+    writeFileSync(file, `root\n${pool.password}\n`);
+    const { XENOLITH_PASSWORD: _password, ...rest } = environment;
+    const args = [join(bin, 'xe.js'), '-s', pool.tlsUrl, '-u', 'root', '-pwf', file, 'pool-list', '--minimal'];
+    expect(await run(process.execPath, args, '', rest)).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+describe('fields', () => {
+  let uuid: string;
+  beforeAll(async () => {
+    uuid = `uuid=${await said('pool-list', '--minimal')}`;
+  });
+
+  test('set, read, added to, removed from and cleared', async () => {
+    const odd = 'a "b"; c\n$(d) = é';
+    await said('pool-param-set', uuid, `name-label=${odd}`, 'other-config:key=a=b');
+    expect(await said('pool-param-get', uuid, 'param-name=name-label')).toBe(odd);
+    expect(await said('pool-param-get', uuid, 'param-name=other-config', 'param-key=key')).toBe('a=b');
+    expect(await said('pool-list', 'other-config:key=a=b', '--minimal')).toBe(uuid.slice(5));
+    expect(await said('pool-list', 'other-config:key=a', '--minimal')).toBe('');
+    await said('pool-param-add', uuid, 'param-name=other-config', 'more=1');
+    await said('pool-param-remove', uuid, 'param-name=other-config', 'param-key=key');
+    expect(await said('pool-param-get', uuid, 'param-name=other-config')).toContain('more: 1');
+    for (const tag of ['x', 'y']) await said('pool-param-add', uuid, 'param-name=tags', `param-key=${tag}`);
+    expect(await said('pool-list', 'tags=y', '--minimal')).toBe(uuid.slice(5));
+    await said('pool-param-clear', uuid, 'param-name=tags');
+    expect(await said('pool-param-get', uuid, 'param-name=tags')).toBe('');
+  });
+
+  test('references are set by uuid, numbers and words by what they are', async () => {
+    const sr = (await said('sr-list', '--minimal')).split(',')[1];
+    await said('pool-param-set', uuid, `default-SR=${sr}`);
+    expect(await said('pool-param-get', uuid, 'param-name=default-SR')).toBe(sr);
+    const vm = `uuid=${await said('vm-list', 'name-label=scratch', '--minimal')}`;
+    await said('vm-param-set', vm, 'user-version=7', 'actions-after-shutdown=RESTART');
+    expect(await said('vm-param-get', vm, 'param-name=user-version', '--json')).toBe('7');
+    expect(await said('vm-param-get', vm, 'param-name=actions-after-shutdown')).toBe('restart');
+  });
+
+  test('nothing is changed when one word is wrong', async () => {
+    await said('pool-param-set', uuid, 'name-label=before');
+    for (const wrong of ['nothing=1', 'uuid-x=1', 'name-label:key=1', 'master=x']) {
+      expect(await xe('pool-param-set', uuid, 'name-label=after', wrong)).toMatchObject({ code: 2 });
+    }
+    expect(await said('pool-param-get', uuid, 'param-name=name-label')).toBe('before');
+  });
+});
+
+describe('the life of a VM', () => {
+  test('from a template to its end', async () => {
+    const name = 'x"; reboot';
+    const vm = await said('vm-install', 'template=Xenolith guest (PVH)', `new-name-label=${name}`);
+    const state = (): Promise<string> => said('vm-param-get', `uuid=${vm}`, 'param-name=power-state');
+    const steps = [
+      [['vm-start', `vm=${name}`, 'on=xen2', 'paused=true'], 'paused'],
+      [['vm-unpause', `uuid=${vm}`], 'running'],
+      [['vm-suspend', `vm=${vm}`], 'suspended'],
+      [['vm-resume', `name-label=${name}`], 'running'],
+      [['vm-pause', `uuid=${vm}`], 'paused'],
+      [['vm-unpause', `uuid=${vm}`], 'running'],
+      [['vm-reboot', `uuid=${vm}`], 'running'],
+      [['vm-shutdown', `uuid=${vm}`, '--force'], 'halted'],
+    ] as const;
+    for (const [step, after] of steps) {
+      expect(await said(...step), step[0]).toBe('');
+      expect(await state(), step[0]).toBe(after);
+    }
+    const copy = await said('vm-clone', `uuid=${vm}`, 'new-name-label=copy', 'new-name-description=of x');
+    expect(await said('vm-list', 'name-description=of x', '--minimal')).toBe(copy);
+    await said('vm-destroy', `uuid=${copy}`);
+    await said('vm-uninstall', `uuid=${vm}`, 'force=true');
+    expect(await said('vm-list', `name-label=${name}`, '--minimal')).toBe('');
+    expect(await said('task-list', '--minimal'), 'no task is left over').toBe('');
+  });
+
+  test('disks and interfaces', async () => {
+    const vm = await said('vm-list', 'name-label=scratch', '--minimal');
+    const sr = await said('sr-list', 'host=xen1', '--minimal');
+    const vdi = await said('vdi-create', `sr-uuid=${sr}`, 'name-label=data', 'virtual-size=64MiB');
+    expect(await said('vdi-param-get', `uuid=${vdi}`, 'param-name=virtual-size')).toBe(String(64 * 2 ** 20));
+    const vbd = await said('vbd-create', `vm-uuid=${vm}`, `vdi-uuid=${vdi}`, 'device=3');
+    expect(await said('vm-disk-list', `uuid=${vm}`)).toContain(vdi);
+    await said('vbd-destroy', `uuid=${vbd}`);
+    await said('vdi-destroy', `uuid=${vdi}`);
+    const network = await said('network-create', 'name-label=inner');
+    const vif = await said('vif-create', `vm-uuid=${vm}`, `network-uuid=${network}`, 'device=4');
+    expect(await said('vm-vif-list', `uuid=${vm}`, '--minimal')).toContain(vif);
+    await said('vif-destroy', `uuid=${vif}`);
+    await said('network-destroy', `uuid=${network}`);
+  });
+
+  test('event-wait ends when it is so', async () => {
+    await said('event-wait', 'class=vm', 'name-label=web', 'power-state=running');
+    const vm = await said('vm-list', 'name-label=scratch', '--minimal');
+    const waiting = said('event-wait', 'class=vm', `uuid=${vm}`, 'name-description=now');
+    await said('vm-param-set', `uuid=${vm}`, 'name-description=now');
+    await waiting;
+  });
+
+  test('the console', async () => {
+    const { code, stdout, stderr } = await program('xe', ['console', 'vm=web'], 'hello\n');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('web: up');
+    const refused = await program('xe', ['console', 'vm=scratch']);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('VM_BAD_POWER_STATE') });
+  });
+});
+
+describe('what is refused', () => {
+  test.each([
+    ['an unknown command', ['vm-fly'], 2, /there is no command vm-fly/],
+    ['an unknown option', ['--fly', 'vm-list'], 2, /unknown option --fly/],
+    ['an unknown field', ['vm-list', 'wings=2'], 2, /vm has no field wings/],
+    ['a key that is missing', ['vdi-create', 'sr-uuid=x'], 2, /vdi-create needs name-label=/],
+    ['a word without =', ['vm-start', 'web'], 2, /web: expected key=value/],
+    ['nothing chosen', ['vm-start'], 2, /which vm\?/],
+    ['more than one', ['vm-start', 'is-a-template=false'], 2, /vms match/],
+    ['destroying without force', ['vm-uninstall', 'vm=web'], 2, /force=true/],
+    ['nothing', [], 2, /^$/],
+    ['a uuid of nobody', ['vm-param-list', 'uuid=x'], 1, /Error code: UUID_INVALID\ntype: VM\nuuid: x/],
+    ['a name of nobody', ['vm-start', 'vm=nobody'], 1, /UUID_INVALID/],
+    [
+      'a wrong state',
+      ['vm-resume', 'vm=web'],
+      1,
+      /Error code: VM_BAD_POWER_STATE\nvm: .*\nexpected: suspended\nactual: running/,
+    ],
+    ['a wrong password', ['-pw', 'x', 'vm-list'], 1, /SESSION_AUTHENTICATION_FAILED/],
+    [
+      'a server that is not there',
+      ['-s', 'http://127.0.0.1:1', 'vm-list'],
+      1,
+      /nobody listens at http:\/\/127.0.0.1:1/,
+    ],
+  ] as const)('%s', async (_, args, code, message) => {
+    const finished = await xe(...args);
+    expect(finished.stderr).toMatch(message);
+    expect(finished.code).toBe(code);
+  });
+
+  test('no password at all', async () => {
+    const { XENOLITH_PASSWORD: _password, ...rest } = environment;
+    const finished = await run(process.execPath, [join(bin, 'xe.js'), 'vm-list'], '', rest);
+    expect(finished).toMatchObject({ code: 2, stderr: expect.stringContaining('no password') });
+  });
+});
+
+const bash = requires(['bash']);
+
+describe.skipIf(bash.skip)(`completion in bash ${bash.reason}`, () => {
+  /** What bash has to offer after a line. */
+  async function offered(name: string, line: string): Promise<readonly string[]> {
+    const script = `
+      ${name}() { "$NODE" "$BIN/${name}.js" "$@"; }
+      eval "$(${name} completion bash)"
+      COMP_LINE=$LINE COMP_POINT=\${#LINE}
+      read -ra COMP_WORDS <<< "$LINE"
+      [[ $LINE == *' ' ]] && COMP_WORDS+=('')
+      COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+      _${name}
+      printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { code, stdout, stderr } = await run('bash', ['-c', script], '', {
+      ...environment,
+      NODE: process.execPath,
+      BIN: bin,
+      LINE: line,
+    });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return stdout.split('\n').filter((word) => word !== '');
+  }
+
+  test.each([
+    ['xe', 'xe vm-unp', ['vm-unpause']],
+    ['xe', 'xe --min', ['--minimal']],
+    ['xe', 'xe vm-disk-add d', ['disk-size=', 'device=']],
+    ['xe', 'xe vdi-create sr-uuid=x virt', ['virtual-size=']],
+    ['xe', 'xe vm-list params=power', ['power-state']],
+    ['xe', 'xe vm-start vm=scr', ['scratch']],
+    ['xe', 'xe vm-start on=xen', ['xen1', 'xen2']],
+    ['xe', 'xe fly ', []],
+    ['xenolith', 'xenolith la', ['lab']],
+    ['xenolith', 'xenolith lab ', ['up', 'status', 'ssh', 'console', 'down']],
+    ['xenolith', 'xenolith lab up --n', ['--nodes']],
+  ] as const)('%s: %s', async (name, line, words) => {
+    expect(await offered(name, line)).toEqual(words);
+  });
+});
+
+describe('xenolith', () => {
+  test('host list and host forget speak to the server', async () => {
+    const { code, stdout } = await program('xenolith', ['host', 'list']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/name-label \( RW\): xen1/);
+    expect(await program('xenolith', ['host', 'forget', 'x'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('UUID_INVALID'),
+    });
+  });
+
+  test('a wrong command line is told from a failure', async () => {
+    expect(await program('xenolith', ['fly'])).toMatchObject({ code: 2 });
+    expect(await program('xenolith', ['lab', 'up', '--hosts', 'x'])).toMatchObject({ code: 2 });
+    expect(await program('xenolith', ['lab', 'up', '--memory', 'x'])).toMatchObject({ code: 1 });
+    expect(await program('xenolith', ['--help'])).toMatchObject({ code: 0 });
+  });
+
+  test('up is the server with its own options', async () => {
+    const { code, stdout } = await program('xenolith', ['up', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('--listen HOST:PORT');
+  });
+});
