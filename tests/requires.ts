@@ -18,6 +18,10 @@ const tools = {
   'qemu-img': { package: 'qemu-utils' },
   'dpkg-deb': { package: 'dpkg' },
   'apt-get': { package: 'apt' },
+  'debian-archive-keyring': {
+    package: 'debian-archive-keyring',
+    probe: ['test', '-e', '/usr/share/keyrings/debian-archive-keyring.gpg'],
+  },
   mke2fs: { package: 'e2fsprogs' },
   debugfs: { package: 'e2fsprogs' },
   tar: { package: 'tar' },
@@ -38,23 +42,27 @@ const tools = {
 
 export type ToolName = keyof typeof tools;
 
+/** What building the lab's image and running its hosts takes. */
+export const labNeeds: readonly ToolName[] = [
+  'qemu-system-x86_64',
+  'qemu-img',
+  'dpkg-deb',
+  'apt-get',
+  'debian-archive-keyring',
+  'mke2fs',
+  'debugfs',
+  'tar',
+  'flock',
+  'xz',
+  'ssh',
+  'ssh-keygen',
+];
+
 /** The groups of tests that need something, for the lines that `npm test` closes with. */
 export const groups: readonly { readonly what: string; readonly needs: readonly ToolName[] }[] = [
   {
     what: 'tests on real Xen in QEMU (tests/lab)',
-    needs: [
-      'qemu-system-x86_64',
-      'qemu-img',
-      'dpkg-deb',
-      'apt-get',
-      'mke2fs',
-      'debugfs',
-      'tar',
-      'flock',
-      'xz',
-      'ssh',
-      'ssh-keygen',
-    ],
+    needs: labNeeds,
   },
   { what: 'the Python client (tests/api)', needs: ['python3', 'XenAPI.py'] },
   { what: 'the fencing agent (tests/api)', needs: ['fence_xenapi'] },

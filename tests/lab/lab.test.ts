@@ -25,21 +25,9 @@ import {
   sshGreets,
 } from '@xenolith/lab';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { requires } from '../requires.ts';
+import { labNeeds, requires } from '../requires.ts';
 
-const { skip } = requires([
-  'qemu-system-x86_64',
-  'qemu-img',
-  'dpkg-deb',
-  'apt-get',
-  'mke2fs',
-  'debugfs',
-  'tar',
-  'flock',
-  'xz',
-  'ssh',
-  'ssh-keygen',
-]);
+const { skip } = requires(labNeeds);
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 60_000;
 const GUEST_TIMEOUT_MS = 120_000;

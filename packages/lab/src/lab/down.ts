@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { withFileLock } from '../file-lock.ts';
-import { exists } from '../cache.ts';
+import { defaultStateDirectory, exists } from '../cache.ts';
 import { LabError } from '../lab-error.ts';
 import { findProcesses, signalOwn, waitForEnd } from '../machine/process.ts';
 import { switchSocketPath } from '../link/switch-process.ts';
@@ -52,12 +52,12 @@ export async function stopLab(stateDirectory: string): Promise<number> {
 }
 
 /** Stops the lab of a state directory: all its hosts and its switch. Gives how many processes were ended; 0 when it was down. */
-export async function labDown(options: {
-  readonly stateDirectory: string;
-  readonly signal?: AbortSignal;
-}): Promise<number> {
-  if (!(await exists(options.stateDirectory))) return 0;
-  return withFileLock(labLockPath(options.stateDirectory), { timeoutMs: LOCK_TIMEOUT_MS, signal: options.signal }, () =>
-    stopLab(options.stateDirectory),
+export async function labDown(
+  options: { readonly stateDirectory?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<number> {
+  const stateDirectory = resolve(options.stateDirectory ?? defaultStateDirectory());
+  if (!(await exists(stateDirectory))) return 0;
+  return withFileLock(labLockPath(stateDirectory), { timeoutMs: LOCK_TIMEOUT_MS, signal: options.signal }, () =>
+    stopLab(stateDirectory),
   );
 }

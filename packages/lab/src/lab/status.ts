@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { defaultStateDirectory } from '../cache.ts';
 import { isProcessWithArgument } from '../machine/process.ts';
 import { qmpCommand } from '../machine/qmp.ts';
 import type { Lab, LabHost } from './lab-state.ts';
@@ -57,8 +58,10 @@ export async function hostStatus(host: LabHost): Promise<HostStatus> {
 }
 
 /** Looks at the lab of a state directory; undefined when there is none. Throws LabError STATE_UNREADABLE. */
-export async function labStatus(options: { readonly stateDirectory: string }): Promise<LabStatus | undefined> {
-  const lab = await readLab(options.stateDirectory);
+export async function labStatus(
+  options: { readonly stateDirectory?: string | undefined } = {},
+): Promise<LabStatus | undefined> {
+  const lab = await readLab(resolve(options.stateDirectory ?? defaultStateDirectory()));
   if (lab === undefined) return undefined;
   const hosts = await Promise.all(lab.hosts.map(hostStatus));
   const wire = lab.switch;
