@@ -24,7 +24,7 @@ const keepaliveMs = 2000;
  */
 const silentTicksLimit = 4;
 /** For TCP, key exchange and login together; an emulated host under load has been seen to take 6 s. */
-const connectLimitMs = 20_000;
+const connectLimitMs = 15_000;
 /**
  * Commands at a time. sshd takes 10 sessions a connection unless told otherwise (MaxSessions): one watch, these, and
  * what is left for consoles.

@@ -121,8 +121,8 @@ export class XlDriver implements HostDriver {
     return this.#make(config, `xl create -q${options.paused ? ' -p' : ''} "$f"`, 'xl create', createLimitMs);
   }
 
-  restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
-    return this.#make(
+  async restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
+    return await this.#make(
       config,
       `xl restore${options.paused ? ' -p' : ''} "$f" ${pathWord(path)}`,
       'xl restore',
@@ -199,7 +199,7 @@ export class XlDriver implements HostDriver {
     this.#recent.clear();
     this.#tell({ kind: 'alive', facts });
     this.#beginWatch();
-    this.#lookNow();
+    this.#lookNow({ figures: true });
     this.#pollLater();
   }
 
@@ -261,7 +261,7 @@ export class XlDriver implements HostDriver {
 
   #pollLater(): void {
     this.#timer = this.#clock.after(pollMs, () => {
-      this.#lookNow();
+      this.#lookNow({ figures: true });
       if (this.#watch === undefined) this.#beginWatch();
       this.#pollLater();
     });
@@ -275,18 +275,18 @@ export class XlDriver implements HostDriver {
     }
     this.#debounce ??= this.#clock.after(debounceMs, () => {
       this.#debounce = undefined;
-      this.#lookNow();
+      this.#lookNow({ figures: false });
     });
   }
 
   /** A look that nobody waits for. With one under way another follows it. */
-  #lookNow(): void {
+  #lookNow(options: { readonly figures: boolean }): void {
     if (this.#state !== 'alive') return;
     if (this.#looking !== undefined) {
       this.#lookAgain = true;
       return;
     }
-    this.#look({ figures: true }).catch((error: unknown) => this.#lookFailed(error));
+    this.#look(options).catch((error: unknown) => this.#lookFailed(error));
   }
 
   #lookFailed(error: unknown): void {
