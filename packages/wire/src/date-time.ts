@@ -29,7 +29,8 @@ export function parseDateTime(text: string): number | undefined {
   if (hour > 23 || minute > 59 || second > 60) return undefined;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  // A day that the month does not have lands in another month.
+  if (date.getUTCMonth() !== month - 1) return undefined;
   date.setUTCHours(hour, minute, second, Number((match[7] ?? '').padEnd(3, '0').slice(0, 3)));
   const zoneMinutes = offsetMinutes(match[8] ?? 'Z');
   return zoneMinutes === undefined ? undefined : date.getTime() - zoneMinutes * 60_000;

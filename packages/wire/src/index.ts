@@ -48,6 +48,7 @@ export { parseXlList, type XlDomain, type XlDomainState, type XlShutdownReason }
 export {
   parseSchedCredit,
   parseSchedCredit2,
+  parseSchedDomains,
   type XlSchedCredit2Pool,
   type XlSchedCreditPool,
   type XlSchedDomain,

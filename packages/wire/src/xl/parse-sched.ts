@@ -50,6 +50,25 @@ export function parseSchedCredit(text: string): readonly XlSchedCreditPool[] {
   }));
 }
 
+/** Reads `xl sched-credit -d D` and `xl sched-credit2 -d D`, which give domains without their cpupool. @throws XlParseError */
+export function parseSchedDomains(text: string): readonly XlSchedDomain[] {
+  const command = 'xl sched -d';
+  const [first = '', ...rows] = outputLines(command, text);
+  if (!domainHeader.test(first)) throw new XlParseError(command, 'not the header', first);
+  return rows.map((row) => domainOf(command, row));
+}
+
+function domainOf(command: string, line: string): XlSchedDomain {
+  const match = domainRow.exec(line);
+  if (match === null) throw new XlParseError(command, 'not a domain', line);
+  return {
+    name: (match[1] ?? '').trimEnd(),
+    domid: columnNumber(command, match[2], line),
+    weight: columnNumber(command, match[3], line),
+    cap: columnNumber(command, match[4], line),
+  };
+}
+
 function readPools(command: string, text: string, pattern: RegExp): readonly Pool[] {
   const pools: Pool[] = [];
   for (const line of outputLines(command, text)) {
@@ -61,14 +80,7 @@ function readPools(command: string, text: string, pattern: RegExp): readonly Poo
     const pool = pools.at(-1);
     if (pool === undefined) throw new XlParseError(command, 'not a cpupool', line);
     if (domainHeader.test(line)) continue;
-    const match = domainRow.exec(line);
-    if (match === null) throw new XlParseError(command, 'not a domain', line);
-    pool.domains.push({
-      name: (match[1] ?? '').trimEnd(),
-      domid: columnNumber(command, match[2], line),
-      weight: columnNumber(command, match[3], line),
-      cap: columnNumber(command, match[4], line),
-    });
+    pool.domains.push(domainOf(command, line));
   }
   return pools;
 }
