@@ -1,8 +1,9 @@
 /** `xe` and `xenolith` as programs, against a model pool. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requires } from '../requires.ts';
 import { startModelPool, type Finished, type ModelPool } from './model-pool.ts';
@@ -297,9 +298,35 @@ describe('xenolith', () => {
     expect(await program('xenolith', ['--help'])).toMatchObject({ code: 0 });
   });
 
-  test('up is the server with its own options', async () => {
-    const { code, stdout } = await program('xenolith', ['up', '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toContain('--listen HOST:PORT');
+  test('up is the server, with its own options and ends', async () => {
+    const envFile = join(directory, 'env');
+    const quiet = ['--log-level', 'silent'];
+    const args = [
+      'up',
+      ...quiet,
+      '--empty',
+      '--listen',
+      '127.0.0.1:0',
+      '--data',
+      join(directory, 'data'),
+      '--env-file',
+      envFile,
+    ];
+    const child = spawn(join(bin, 'xenolith.js'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let stdout = '';
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => reject(new Error(`ended with ${code}: ${stdout}`)));
+      child.stdout.on('data', (data) => {
+        stdout += String(data);
+        if (stdout.includes('Try:')) resolve();
+      });
+    });
+    const own = { ...process.env, ...parseEnv(readFileSync(envFile, 'utf8')) };
+    const listed = await run(process.execPath, [join(bin, 'xe.js'), 'vm-list', '--json'], '', own);
+    expect(listed).toEqual({ code: 0, stdout: '[]\n', stderr: '' });
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
   });
 });
