@@ -10,6 +10,12 @@ import { destroySuspendVdi } from '../vm/suspend-image.ts';
 import type { Xapi } from '../xapi.ts';
 import { reconcile, type Decision, type KnownVm } from './reconcile.ts';
 
+/**
+ * A rebooting guest has no domain for a moment, between the end of the old one and the making of the new. Only when
+ * it stays away for this long has it ended.
+ */
+const rebootGraceMs = 60_000;
+
 export class Follower {
   readonly #xapi: Xapi;
   readonly #host: Ref<'host'>;
@@ -17,6 +23,10 @@ export class Follower {
   readonly #held = new Map<Ref<'VM'>, number>();
   /** Pictures begun before this count say nothing about the VM. */
   readonly #settledAt = new Map<Ref<'VM'>, number>();
+  /** VMs seen to have shut down for a reboot. */
+  readonly #rebooting = new Set<Ref<'VM'>>();
+  /** Since when a rebooting VM has had no domain. */
+  readonly #absentSinceMs = new Map<Ref<'VM'>, number>();
   #work: Promise<void> = Promise.resolve();
 
   constructor(xapi: Xapi, host: Ref<'host'>, driver: HostDriver) {
@@ -50,9 +60,34 @@ export class Follower {
   async #apply(picture: DomainPicture): Promise<void> {
     const { db } = this.#xapi;
     if (!db.has('host', this.#host)) return;
+    this.#noteReboots(picture);
     const decisions = reconcile(this.#host, picture.domains, this.#known(picture));
     for (const decision of decisions) await this.#carryOut(decision, picture.sequence);
     await db.durable();
+  }
+
+  #noteReboots(picture: DomainPicture): void {
+    for (const domain of picture.domains) {
+      const vm = domain.shutdown === 'reboot' ? this.#xapi.db.byUuid('VM', domain.uuid) : undefined;
+      if (vm !== undefined) this.#rebooting.add(vm);
+    }
+  }
+
+  /** Whether a VM without a domain is between the two domains of a reboot. */
+  #isBetweenDomains(vm: Ref<'VM'>): boolean {
+    const { db, clock } = this.#xapi;
+    const asked = Object.values(db.get('VM', vm).current_operations).includes('clean_reboot');
+    if (!asked && !this.#rebooting.has(vm)) return false;
+    const since = this.#absentSinceMs.get(vm) ?? clock.now();
+    this.#absentSinceMs.set(vm, since);
+    if (clock.now() - since < rebootGraceMs) return true;
+    this.#forgetReboot(vm);
+    return false;
+  }
+
+  #forgetReboot(vm: Ref<'VM'>): void {
+    this.#rebooting.delete(vm);
+    this.#absentSinceMs.delete(vm);
   }
 
   #known(picture: DomainPicture): readonly KnownVm[] {
@@ -89,6 +124,7 @@ export class Follower {
 
   async #running({ vm, domid, paused }: Decision & { readonly kind: 'running' }): Promise<void> {
     const { db } = this.#xapi;
+    this.#forgetReboot(vm);
     markRunning(this.#xapi, vm, { host: this.#host, domid, paused });
     const { suspend_VDI, current_operations } = db.get('VM', vm);
     // A save that a crash of ours cut short: the domain went on, and its half image is of no use.
@@ -98,6 +134,7 @@ export class Follower {
 
   async #gone(vm: Ref<'VM'>, sequence: number): Promise<void> {
     const { db } = this.#xapi;
+    if (this.#isBetweenDomains(vm)) return;
     const { suspend_VDI } = db.get('VM', vm);
     const image = db.find('VDI', suspend_VDI);
     const saved = image !== undefined && (await this.#driver.files.stat(vdiPath(db, image, this.#host))) !== undefined;
