@@ -44,6 +44,7 @@ test.each([
   ['host', 'cpu_info', 'MRO', 'cpu_info'],
   ['host', 'memory-free', 'RO', 'memory_free'],
   ['PBD', 'host-uuid', 'RO', 'uuid'],
+  ['VDI', 'virtual-size', 'RO', 'virtual_size'],
 ] as const)('%s %s', (className, name, tag, field) => {
   const column = findColumn(columnsOf(classTables[className]), name);
   expect(column).toMatchObject({ tag, field });

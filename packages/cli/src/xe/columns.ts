@@ -105,7 +105,7 @@ function fieldColumns(table: ClassTable, field: string, entry: FieldTable): read
     entry.access === 'RW' ||
     [`set_${field}`, `add_to_${field}`].some((name) => {
       const message = table.messages[name];
-      return message !== undefined && message.removed === undefined;
+      return message !== undefined && message.removed === undefined && message.hidden !== true;
     });
   const tag = tagOf(entry.type, writable);
   const className = refClass(entry.type);

@@ -1,6 +1,6 @@
 /** Words of the command line as values of the data model. */
 import type { WireValue } from '@xenolith/wire';
-import { parseBool } from './arguments.ts';
+import { parseBool, parseBytes } from './arguments.ts';
 import { nullRef } from './records.ts';
 import type { Rpc } from './rpc.ts';
 import { UsageError } from './usage-error.ts';
@@ -25,6 +25,7 @@ export async function parseValue(rpc: Rpc, type: string, text: string, key: stri
   if (enumName !== undefined) return parseEnum(enumName, text, key);
   switch (type) {
     case 'int':
+      if (/^\d+\s*[KMGT]iB$/.test(text)) return parseBytes(text, key);
       if (!/^-?\d{1,19}$/.test(text)) throw new UsageError(`${key}=${text}: expected a whole number`);
       // JSON's numbers are exact to 2^53; the server takes text as well.
       return Number.isSafeInteger(Number(text)) ? Number(text) : text;
