@@ -1,3 +1,4 @@
+import type { DomId } from '@xenolith/base';
 import { shellQuote } from '@xenolith/wire';
 import { HostError, type HostErrorCode } from '@xenolith/xapi';
 import type { CommandResult } from './transport.ts';
@@ -77,4 +78,18 @@ export function pathWord(path: string): string {
     throw new HostError('bad-config', `not an absolute path: ${JSON.stringify(path.slice(0, 200))}`);
   }
   return shellQuote(path);
+}
+
+/**
+ * Saves a domain beside its file and gives it its name when it is whole. What `xl` could not finish is removed, and
+ * the domain runs on; what it did finish is never removed, as the domain is only there by then: should the naming
+ * fail, the state stays under the name with `.part`, which the message of `mv` tells.
+ * @throws HostError bad-config when the path is not an absolute one
+ */
+export function saveScript(domid: DomId, path: string): string {
+  const [file, part] = [pathWord(path), pathWord(`${path}.part`)];
+  return (
+    `[ -d ${file} ] && { echo "Is a directory" >&2; exit 1; }; ` +
+    `if xl save ${domid} ${part} >/dev/null; then mv -T -- ${part} ${file}; else rm -f -- ${part}; false; fi`
+  );
 }

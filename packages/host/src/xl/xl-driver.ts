@@ -14,7 +14,7 @@ import {
 } from '@xenolith/xapi';
 import { domainDetailsOf, domainInfoOf, xlConfigText } from './domain-config.ts';
 import { factsScript, readFacts, readFigures } from './host-facts.ts';
-import { commandFailure, pathWord, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
+import { commandFailure, pathWord, saveScript, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
 import type { Channel, CommandResult, Transport } from './transport.ts';
 import { XlConsoles } from './xl-consoles.ts';
 import { xlFiles } from './xl-files.ts';
@@ -151,11 +151,7 @@ export class XlDriver implements HostDriver {
   }
 
   async save(domid: DomId, path: string): Promise<void> {
-    const [file, part] = [pathWord(path), pathWord(`${path}.part`)];
-    const text =
-      `[ -d ${file} ] && { echo "Is a directory" >&2; exit 1; }; ` +
-      `xl save ${domid} ${part} >/dev/null && mv -T -- ${part} ${file} || { rm -f -- ${part}; false; }`;
-    await this.#operate(domid, text, saveLimitMs, `xl save ${domid} ${path}`);
+    await this.#operate(domid, saveScript(domid, path), saveLimitMs, `xl save ${domid} ${path}`);
   }
 
   async openConsole(domid: DomId): Promise<HostConsole> {
