@@ -172,6 +172,8 @@ describe('the life of a VM', () => {
     const sr = await said('sr-list', 'host=xen1', '--minimal');
     const vdi = await said('vdi-create', `sr-uuid=${sr}`, 'name-label=data', 'virtual-size=64MiB');
     expect(await said('vdi-param-get', `uuid=${vdi}`, 'param-name=virtual-size')).toBe(String(64 * 2 ** 20));
+    await said('vdi-resize', `uuid=${vdi}`, 'disk-size=128MiB');
+    expect(await said('vdi-param-get', `uuid=${vdi}`, 'param-name=virtual-size')).toBe(String(128 * 2 ** 20));
     const vbd = await said('vbd-create', `vm-uuid=${vm}`, `vdi-uuid=${vdi}`, 'device=3');
     expect(await said('vm-disk-list', `uuid=${vm}`)).toContain(vdi);
     await said('vbd-destroy', `uuid=${vbd}`);

@@ -144,6 +144,16 @@ async function createSr(context: CommandContext): Promise<void> {
   await printUuid(context, 'SR', sr);
 }
 
+async function createPbd(context: CommandContext): Promise<void> {
+  const pbd = await context.rpc.call('PBD.create', {
+    host: await refByUuid(context.rpc, 'host', context.required('host-uuid')),
+    SR: await refByUuid(context.rpc, 'SR', context.required('sr-uuid')),
+    device_config: mapOf(context, 'device-config'),
+    other_config: {},
+  });
+  await printUuid(context, 'PBD', pbd);
+}
+
 /** Waits until an object of the class meets the conditions. */
 async function waitForEvent(context: CommandContext): Promise<void> {
   const object = objectNamed(context.required('class'));
@@ -204,6 +214,16 @@ export const objectCommands: readonly Command[] = [
     optional: ['name-description', 'type', 'sharable', 'read-only', 'sm-config:', 'other-config:'],
     run: createVdi,
   },
+  {
+    name: 'vdi-resize',
+    help: 'makes a disk larger',
+    required: ['uuid', 'disk-size'],
+    optional: [],
+    async run(context) {
+      const vdi = await refByUuid(context.rpc, 'VDI', context.required('uuid'));
+      await context.task('VDI.resize', vdi, parseBytes(context.required('disk-size'), 'disk-size'));
+    },
+  },
   byUuid('vdi-destroy', 'VDI.destroy', 'destroys a disk'),
   {
     name: 'vbd-create',
@@ -251,8 +271,16 @@ export const objectCommands: readonly Command[] = [
   byUuid('sr-scan', 'SR.scan', 'looks for disks that came or went'),
   byUuid('sr-destroy', 'SR.destroy', 'destroys a storage repository'),
   byUuid('sr-forget', 'SR.forget', 'removes a storage repository from the pool; its disks stay where they are'),
+  {
+    name: 'pbd-create',
+    help: 'says how a host reaches a storage repository and prints the uuid of the PBD',
+    required: ['host-uuid', 'sr-uuid'],
+    optional: ['device-config:'],
+    run: createPbd,
+  },
   byUuid('pbd-plug', 'PBD.plug', 'attaches a storage repository to its host'),
   byUuid('pbd-unplug', 'PBD.unplug', 'detaches a storage repository from its host'),
+  byUuid('message-destroy', 'message.destroy', 'removes a message'),
   byUuid('task-cancel', 'task.cancel', 'asks a task to stop'),
   byUuid('task-destroy', 'task.destroy', 'forgets a task'),
   {
