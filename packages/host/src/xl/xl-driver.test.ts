@@ -233,6 +233,21 @@ describe('the xl driver', () => {
     expect(dom0.commands.slice(before).filter(({ text }) => /xl (?:create|save|restore)/.test(text))).toEqual([]);
   });
 
+  test('a domain that was just destroyed has no console, though the last picture shows it', async () => {
+    const driver = open();
+    await driver.connect();
+    await told('figures');
+    (await driver.openConsole(domId(1))).close();
+    const without = list.split('\n').slice(0, 2).join('\n');
+    dom0.shell = healthy((command) => {
+      if (command.includes('xl destroy')) return {};
+      return command.includes('xl list -v') ? { stdout: `${without}\n` } : undefined;
+    });
+    await driver.destroy(domId(1));
+    await expect(driver.openConsole(domId(1))).rejects.toMatchObject({ code: 'no-such-domain' });
+    await expect(driver.openConsole(domId(0))).resolves.toBeDefined();
+  });
+
   test('a connection that breaks in the middle of a create: unreachable, dead, and alive anew', async () => {
     const driver = open();
     await driver.connect();

@@ -65,6 +65,8 @@ export class XlDriver implements HostDriver {
   #domains: ReadonlyMap<DomId, DomainInfo> = new Map();
   /** Names given since the last picture began, by domid; the picture knows the others. */
   readonly #recent = new Map<DomId, { readonly name: string; readonly sequence: number }>();
+  /** Domains that an operation ended, until a picture that began after it: an older one may still show them. */
+  readonly #ended = new Map<DomId, number>();
 
   constructor(transport: Transport, clock: Clock) {
     this.#transport = transport;
@@ -148,10 +150,12 @@ export class XlDriver implements HostDriver {
 
   async destroy(domid: DomId): Promise<void> {
     await this.#operate(domid, `xl destroy ${domid}`, quickLimitMs * 2);
+    this.#ended.set(domid, this.#sequence);
   }
 
   async save(domid: DomId, path: string): Promise<void> {
     await this.#operate(domid, saveScript(domid, path), saveLimitMs, `xl save ${domid} ${path}`);
+    this.#ended.set(domid, this.#sequence);
   }
 
   async openConsole(domid: DomId): Promise<HostConsole> {
@@ -193,6 +197,7 @@ export class XlDriver implements HostDriver {
     this.#failedLooks = 0;
     this.#domains = new Map();
     this.#recent.clear();
+    this.#ended.clear();
     this.#tell({ kind: 'alive', facts });
     this.#beginWatch();
     this.#lookNow({ figures: true });
@@ -319,6 +324,9 @@ export class XlDriver implements HostDriver {
     for (const [domid, recent] of this.#recent) {
       if (recent.sequence <= sequence) this.#recent.delete(domid);
     }
+    for (const [domid, endedAt] of this.#ended) {
+      if (endedAt <= sequence) this.#ended.delete(domid);
+    }
     this.#consoles.keepOnly(new Set([...this.#domains.keys(), ...this.#recent.keys()]));
     this.#tell({ kind: 'domains', picture });
     if (figures !== undefined) this.#tell({ kind: 'figures', figures: readFigures(figures) });
@@ -393,7 +401,7 @@ export class XlDriver implements HostDriver {
   }
 
   #isKnown(domid: DomId): boolean {
-    return this.#domains.has(domid) || this.#recent.has(domid);
+    return !this.#ended.has(domid) && (this.#domains.has(domid) || this.#recent.has(domid));
   }
 
   #namesInUse(): ReadonlySet<string> {
