@@ -30,7 +30,8 @@ import { labNeeds, requires } from '../requires.ts';
 const { skip } = requires(labNeeds);
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 60_000;
-const GUEST_TIMEOUT_MS = 120_000;
+/** Half a minute on an idle machine, two on one with five times the work it can do. */
+const GUEST_TIMEOUT_MS = 280_000;
 
 const inDom0 = (host: LabHost, script: string, timeoutMs: number = COMMAND_TIMEOUT_MS): Promise<string> =>
   labRun(host, ['bash', '-s'], { input: `set -e\n${script}\n`, timeoutMs });
@@ -63,7 +64,7 @@ ${guestConfig(type, address)}
 END
 xl create -q /root/tiny.cfg
 # Not a pipeline: that would wait for the console's next line after the one looked for.
-grep -a -m 1 '^${GUEST_UP_MARKER}' < <(timeout 100 xl console tiny-${type} </dev/null 2>/dev/null)`;
+grep -a -m 1 '^${GUEST_UP_MARKER}' < <(timeout 250 xl console tiny-${type} </dev/null 2>/dev/null)`;
   return inDom0(host, script, GUEST_TIMEOUT_MS);
 }
 
