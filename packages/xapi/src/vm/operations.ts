@@ -23,7 +23,7 @@ interface Rule {
   readonly hostMayBeDead?: boolean;
 }
 
-const any: readonly PowerState[] = ['Halted', 'Paused', 'Running', 'Suspended'];
+const anyState: readonly PowerState[] = ['Halted', 'Paused', 'Running', 'Suspended'];
 const halted: readonly PowerState[] = ['Halted'];
 
 /** The operations that do something here; XAPI knows more, and what is not here is never allowed. */
@@ -50,9 +50,9 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   shutdown: { states: ['Paused', 'Running', 'Suspended'] },
   destroy: { states: ['Halted', 'Suspended'], template: true },
   get_boot_record: { states: ['Paused', 'Running', 'Suspended'], controlDomain: true, hostMayBeDead: true },
-  power_state_reset: { states: any, hostMayBeDead: true },
-  assert_operation_valid: { states: any, template: true, controlDomain: true, hostMayBeDead: true },
-  update_allowed_operations: { states: any, template: true, controlDomain: true, hostMayBeDead: true },
+  power_state_reset: { states: anyState, hostMayBeDead: true },
+  assert_operation_valid: { states: anyState, template: true, controlDomain: true, hostMayBeDead: true },
+  update_allowed_operations: { states: anyState, template: true, controlDomain: true, hostMayBeDead: true },
 };
 
 const together: ReadonlySet<string> = new Set(['clone', 'copy']);
