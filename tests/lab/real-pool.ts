@@ -6,22 +6,6 @@ import { labDown, labRun, labUp, type LabHost } from '@xenolith/lab';
 import { ref, type Ref } from '@xenolith/base';
 import { startXenolithd, type Xenolithd } from '@xenolith/server';
 import type { Xapi } from '@xenolith/xapi';
-import type { ToolName } from '../requires.ts';
-
-/** What the tests on real Xen need. */
-export const labTools: readonly ToolName[] = [
-  'qemu-system-x86_64',
-  'qemu-img',
-  'dpkg-deb',
-  'apt-get',
-  'mke2fs',
-  'debugfs',
-  'tar',
-  'flock',
-  'xz',
-  'ssh',
-  'ssh-keygen',
-];
 
 export interface RealPool {
   readonly hosts: readonly LabHost[];
