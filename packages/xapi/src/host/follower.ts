@@ -16,6 +16,9 @@ import { reconcile, type Decision, type KnownVm } from './reconcile.ts';
  */
 const rebootGraceMs = 60_000;
 
+/** A domain that is just being made cannot be described yet; after so many pictures it is taken as it is. */
+const describeAttempts = 3;
+
 export class Follower {
   readonly #xapi: Xapi;
   readonly #host: Ref<'host'>;
@@ -23,6 +26,8 @@ export class Follower {
   readonly #held = new Map<Ref<'VM'>, number>();
   /** Pictures begun before this count say nothing about the VM. */
   readonly #settledAt = new Map<Ref<'VM'>, number>();
+  /** Domains without a record that could not be described so far, and how often. */
+  readonly #undescribed = new Map<string, number>();
   /** VMs seen to have shut down for a reboot. */
   readonly #rebooting = new Set<Ref<'VM'>>();
   /** Since when a rebooting VM has had no domain. */
@@ -152,6 +157,12 @@ export class Follower {
     const { db } = this.#xapi;
     if (db.byUuid('VM', domain.uuid) !== undefined) return;
     const details = await this.#driver.describe(domain.domid).catch(() => undefined);
+    const failures = (this.#undescribed.get(domain.uuid) ?? 0) + 1;
+    if (details === undefined && failures < describeAttempts) {
+      this.#undescribed.set(domain.uuid, failures);
+      return;
+    }
+    this.#undescribed.delete(domain.uuid);
     if (db.byUuid('VM', domain.uuid) !== undefined) return;
     const memory = details?.memoryMaxBytes ?? domain.memoryBytes;
     const vcpus = details?.vcpusMax ?? domain.vcpusOnline;
