@@ -333,7 +333,9 @@ function collect(
       done(new HostError('command-failed', `${name}: ${why}`, { stderr: stderr.text() }));
     } else done({ exitCode, stdout: stdout.text(), stderr: stderr.text() });
   });
-  stream.end(stdin ?? '');
+  // Only our EOF is sent; the stream is not ended. An ended stream whose other side has ended too closes the channel by
+  // itself, and a server that has sent its EOF but not yet the exit code then keeps the code to itself.
+  stream.write(stdin ?? '', () => stream.eof());
 }
 
 function openChannel(stream: ClientChannel): Channel {
