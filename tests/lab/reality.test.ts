@@ -1,0 +1,108 @@
+/** What happens behind the pool's back on real Xen: by hand in dom0, on the network, and to dom0 itself. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cutNetwork, GUEST_INITRD_PATH, GUEST_KERNEL_PATH, killHost, labRun, restoreNetwork } from '@xenolith/lab';
+import type { Ref } from '@xenolith/base';
+import type { WireValue } from '@xenolith/wire';
+import type { Xapi } from '@xenolith/xapi';
+import { labNeeds, requires } from '../requires.ts';
+import { recordsSay, sshAddress, sshOptions, startRealPool, xlList, type RealPool } from './real-pool.ts';
+
+const { skip } = requires(labNeeds);
+
+/** What is noticed at once is in the records within this; the emulated dom0 takes seconds for a command of its own. */
+const noticedMs = 15_000;
+/** The limit for a host that stops answering. */
+const deadWithinMs = 10_000;
+
+describe.skipIf(skip)('following reality on real Xen', () => {
+  let pool: RealPool;
+  let xapi: Xapi;
+  let host: Ref<'host'>;
+  beforeAll(async () => {
+    pool = await startRealPool();
+    xapi = pool.server().xapi;
+    host = await xapi.hosts.add(sshAddress(lab()), sshOptions(lab()));
+  });
+  afterAll(() => pool?.close());
+
+  const lab = () => {
+    const [first] = pool.hosts;
+    if (first === undefined) throw new Error('no host in the lab');
+    return first;
+  };
+  const vmNamed = (name: string): Ref<'VM'> | undefined =>
+    [...xapi.db.all('VM')].find(([, vm]) => vm.name_label === name)?.[0];
+  const stateOf = (name: string): string | undefined => {
+    const vm = vmNamed(name);
+    return vm === undefined ? undefined : xapi.db.get('VM', vm).power_state;
+  };
+  const isLive = (): boolean => xapi.db.get('host_metrics', xapi.db.get('host', host).metrics).live;
+  const refusal = async (method: string, ...params: readonly WireValue[]): Promise<readonly string[]> => {
+    const session = xapi.sessions.open('root', 'test', { superuser: true, role: 'pool-admin' });
+    const answer = await xapi.call({ method, params: [session, ...params], origin: { address: '127.0.0.1' } });
+    return answer.ok ? ['no refusal'] : answer.error;
+  };
+  const createByHand = (name: string): Promise<string> =>
+    labRun(lab(), ['bash', '-s'], {
+      input: `set -e
+cat >/root/${name}.cfg <<'CFG'
+name = "${name}"
+type = "pvh"
+kernel = "${GUEST_KERNEL_PATH}"
+ramdisk = "${GUEST_INITRD_PATH}"
+extra = "console=hvc0"
+memory = 128
+vcpus = 1
+CFG
+xl create -q /root/${name}.cfg
+`,
+      timeoutMs: 120_000,
+    });
+
+  test('a domain made by hand becomes a VM, and is halted when it is destroyed by hand', async () => {
+    await createByHand('by-hand');
+    await recordsSay(xapi, 'the VM runs', () => stateOf('by-hand') === 'Running', noticedMs);
+    const [, row] = await xlList(lab());
+    expect(xapi.db.get('VM', vmNamed('by-hand')!)).toMatchObject({
+      domid: row?.domid,
+      resident_on: host,
+      domain_type: 'pvh',
+    });
+
+    await labRun(lab(), ['xl', 'pause', 'by-hand'], { timeoutMs: 60_000 });
+    await recordsSay(xapi, 'the VM is paused', () => stateOf('by-hand') === 'Paused', noticedMs);
+    await labRun(lab(), ['xl', 'unpause', 'by-hand'], { timeoutMs: 60_000 });
+    await recordsSay(xapi, 'the VM runs again', () => stateOf('by-hand') === 'Running', noticedMs);
+
+    await labRun(lab(), ['xl', 'destroy', 'by-hand'], { timeoutMs: 60_000 });
+    await recordsSay(xapi, 'the VM is halted', () => stateOf('by-hand') === 'Halted', noticedMs);
+  });
+
+  test('a host cut from the network is dead within 10 s, its VMs are not lied about, and it comes back', async () => {
+    await createByHand('cut-off');
+    await recordsSay(xapi, 'the VM runs', () => stateOf('cut-off') === 'Running', noticedMs);
+    const vm = vmNamed('cut-off')!;
+    await cutNetwork(lab());
+    await recordsSay(xapi, 'the host is dead', () => !isLive(), deadWithinMs);
+    expect(stateOf('cut-off')).toBe('Running');
+    expect(xapi.db.get('VM', vm).allowed_operations).not.toContain('pause');
+    expect(await refusal('VM.pause', vm)).toEqual(['HOST_OFFLINE', host]);
+    await restoreNetwork(lab());
+    await recordsSay(xapi, 'the host is alive', isLive, 60_000);
+    expect(await refusal('VM.pause', vm)).toEqual(['no refusal']);
+    expect(await refusal('VM.hard_shutdown', vm)).toEqual(['no refusal']);
+  });
+
+  test('a dom0 that dies is dead within 10 s', async () => {
+    await killHost(lab());
+    await recordsSay(xapi, 'the host is dead', () => !isLive(), deadWithinMs);
+  });
+
+  test('a host that is not there, or has another key, is refused with the reason', async () => {
+    expect(await refusal('host.add', 'ssh://root@127.0.0.1:1', {})).toEqual([
+      'CANNOT_CONTACT_HOST',
+      'ssh://root@127.0.0.1:1',
+      expect.stringMatching(/./),
+    ]);
+  });
+});
