@@ -133,7 +133,7 @@ export class SshTransport implements Transport {
           leave();
           return;
         }
-        const stream = await this.#session(connection, command.text, false);
+        const stream = await this.#session(connection, tellingItsEnd(command.text), false);
         stop = () => stream.close();
         collect(stream, command.stdin, this.name, (outcome) => {
           settle(() => {
@@ -303,6 +303,22 @@ function hostKeyAlgorithms(knownTypes: readonly string[]): ServerHostKeyAlgorith
   return [...new Set([...known, ...Object.values(algorithmsByKeyType).flat()])];
 }
 
+/** Stands before the exit code at the end of stderr; no program writes it there. */
+const endMark = '\u001e';
+
+/**
+ * A script that also says its exit code as the last of its stderr: a loaded sshd has been seen to close a channel
+ * without the message that carries it.
+ */
+const tellingItsEnd = (text: string): string => `( ${text}\n); rc=$?; printf '\\036%d' "$rc" >&2; exit "$rc"`;
+
+/** What was said on stderr, and the exit code that {@link tellingItsEnd} put at its end. */
+function splitEnd(text: string): { readonly words: string; readonly toldCode?: number } {
+  const at = text.lastIndexOf(endMark);
+  const code = at < 0 ? null : /^\d{1,3}$/.exec(text.slice(at + 1));
+  return code === null ? { words: text } : { words: text.slice(0, at), toldCode: Number(code[0]) };
+}
+
 /** Gathers a session's output until it is over. */
 function collect(
   stream: ClientChannel,
@@ -328,10 +344,12 @@ function collect(
   });
   stream.on('error', () => undefined);
   stream.on('close', () => {
+    const { words, toldCode } = splitEnd(stderr.text());
+    exitCode ??= signal === undefined ? toldCode : undefined;
     if (exitCode === undefined) {
       const why = signal === undefined ? 'it ended without an exit code' : `it was killed by ${signal}`;
-      done(new HostError('command-failed', `${name}: ${why}`, { stderr: stderr.text() }));
-    } else done({ exitCode, stdout: stdout.text(), stderr: stderr.text() });
+      done(new HostError('command-failed', `${name}: ${why}`, { stderr: words }));
+    } else done({ exitCode, stdout: stdout.text(), stderr: words });
   });
   // Only our EOF is sent; the stream is not ended. An ended stream whose other side has ended too closes the channel by
   // itself, and a server that has sent its EOF but not yet the exit code then keeps the code to itself.

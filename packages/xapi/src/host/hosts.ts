@@ -63,6 +63,8 @@ export class Hosts {
         log.error('a host of the pool cannot be opened', { address, error: String(error) });
       }
     }
+    // What a VM accepts is not kept over a restart, and what it follows from has been read by now.
+    for (const vm of db.refs('VM')) updateAllowedOperations(this.#xapi, vm);
     return Promise.resolve();
   }
 

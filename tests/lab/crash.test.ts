@@ -1,0 +1,140 @@
+/** xenolithd killed with -9 in the middle of a start and of a suspend on real Xen: afterwards the records say what `xl list` says. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { labDown, labRun, labUp, type LabHost } from '@xenolith/lab';
+import { labNeeds, requires } from '../requires.ts';
+import { sshAddress, sshOptions, xlList } from './real-pool.ts';
+
+const { skip } = requires(labNeeds);
+const main = new URL('../../packages/server/src/main.ts', import.meta.url).pathname;
+
+interface Manager {
+  readonly process: ChildProcess;
+  call(method: string, ...params: readonly unknown[]): Promise<unknown>;
+}
+
+/** Starts xenolithd as a process of its own and logs in. */
+async function startManager(data: string): Promise<Manager> {
+  const environmentFile = join(data, '..', 'env');
+  rmSync(environmentFile, { force: true });
+  const child = spawn(
+    process.execPath,
+    ['--', main, '--empty', '--listen', '127.0.0.1:0', '--data', data, '--env-file', environmentFile],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  const deadline = performance.now() + 30_000;
+  while (!existsSync(environmentFile)) {
+    if (child.exitCode !== null || performance.now() > deadline)
+      throw new Error(`xenolithd did not start (${child.exitCode})`);
+    await pause(20);
+  }
+  const line = (name: string): string =>
+    (new RegExp(`^${name}=(.*)$`, 'm').exec(readFileSync(environmentFile, 'utf8'))?.[1] ?? '').replaceAll("'", '');
+  const request = async (method: string, params: readonly unknown[]): Promise<unknown> => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+    const response = await fetch(`${line('XENOLITH_URL')}/jsonrpc`, { method: 'POST', body });
+    const answer = (await response.json()) as { readonly result?: unknown; readonly error?: unknown };
+    if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));
+    return answer.result;
+  };
+  const session = await request('session.login_with_password', [line('XENOLITH_USER'), line('XENOLITH_PASSWORD')]);
+  return { process: child, call: (method, ...params) => request(method, [session, ...params]) };
+}
+
+async function kill(manager: Manager): Promise<void> {
+  const ended = new Promise<void>((resolve) => manager.process.once('exit', () => resolve()));
+  manager.process.kill('SIGKILL');
+  await ended;
+}
+
+interface VmState {
+  readonly power_state: string;
+  readonly domid: number | string;
+  readonly current_operations: object;
+  readonly suspend_VDI: string;
+}
+
+describe.skipIf(skip)('a manager that is killed', () => {
+  let scratch: string;
+  let host: LabHost;
+  let manager: Manager;
+  let vm: unknown;
+  const data = (): string => join(scratch, 'data');
+  const name = 'survivor';
+
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'xenolith-crash-'));
+    const lab = await labUp({ hosts: 1, stateDirectory: join(scratch, 'lab') });
+    const [first] = lab.hosts;
+    if (first === undefined) throw new Error('no host in the lab');
+    host = first;
+    manager = await startManager(data());
+    await manager.call('host.add', sshAddress(host), sshOptions(host));
+    const vms = (await manager.call('VM.get_all_records')) as Readonly<
+      Record<string, { is_default_template: boolean }>
+    >;
+    const template = Object.keys(vms).find((ref) => vms[ref]?.is_default_template === true);
+    vm = await manager.call('VM.clone', template, name);
+    await manager.call('VM.provision', vm);
+  });
+  afterAll(async () => {
+    manager?.process.kill('SIGKILL');
+    await labDown({ stateDirectory: join(scratch, 'lab') });
+    await rm(scratch, { recursive: true, force: true });
+  });
+
+  /** Whether dom0 is still at what a killed manager asked of it. Once a domain runs, its `xl create` stays to watch it. */
+  async function busy(running: boolean): Promise<boolean> {
+    const commands = running ? 'save|restore' : 'create|save|restore';
+    const script = `for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f | grep -E '^xl (${commands}) '; done 2>/dev/null; true`;
+    return (await labRun(host, ['bash', '-s'], { input: script, timeoutMs: 60_000 })).trim() !== '';
+  }
+
+  /** Asks both sides until nothing is under way any more and they agree, twice in a row. */
+  async function agreement(): Promise<VmState> {
+    const deadline = performance.now() + 90_000;
+    let agreed = 0;
+    for (;;) {
+      const rows = (await xlList(host)).filter((row) => row.domid !== 0);
+      const record = (await manager.call('VM.get_record', vm)) as VmState;
+      const running = record.power_state === 'Running' || record.power_state === 'Paused';
+      const same = running ? rows.length === 1 && Number(record.domid) === rows[0]?.domid : rows.length === 0;
+      const quiet = same && Object.keys(record.current_operations).length === 0 && !(await busy(running));
+      agreed = quiet ? agreed + 1 : 0;
+      if (agreed === 2) return record;
+      if (performance.now() > deadline) {
+        throw new Error(`no agreement: ${record.power_state} ${record.domid} against ${JSON.stringify(rows)}`);
+      }
+    }
+  }
+
+  test.each([50, 400, 1500])('%s ms into a start', async (afterMs) => {
+    manager.call('VM.start', vm, false, false).catch(() => undefined);
+    await pause(afterMs);
+    await kill(manager);
+    manager = await startManager(data());
+    const record = await agreement();
+    expect(['Halted', 'Running']).toContain(record.power_state);
+    if (record.power_state === 'Running') await manager.call('VM.hard_shutdown', vm);
+  });
+
+  test.each([100, 1000, 3000])('%s ms into a suspend', async (afterMs) => {
+    await manager.call('VM.start', vm, false, false);
+    manager.call('VM.suspend', vm).catch(() => undefined);
+    await pause(afterMs);
+    await kill(manager);
+    manager = await startManager(data());
+    const record = await agreement();
+    expect(['Suspended', 'Running']).toContain(record.power_state);
+    if (record.power_state === 'Suspended') {
+      await manager.call('VM.resume', vm, false, false);
+      expect((await agreement()).power_state).toBe('Running');
+    }
+    await manager.call('VM.hard_shutdown', vm);
+  });
+});
