@@ -9,10 +9,8 @@ import type { Xapi } from '@xenolith/xapi';
 
 export interface RealPool {
   readonly hosts: readonly LabHost[];
-  readonly data: string;
-  /** The running manager; another one after {@link RealPool.restart}. */
+  /** The running manager. */
   server(): Xenolithd;
-  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,15 +27,10 @@ export async function startRealPool(hosts = 1): Promise<RealPool> {
   const stateDirectory = join(scratch, 'lab');
   const data = join(scratch, 'data');
   const lab = await labUp({ hosts, stateDirectory });
-  let server = await startXenolithd({ data, modelPool: false });
+  const server = await startXenolithd({ data, modelPool: false });
   return {
     hosts: lab.hosts,
-    data,
     server: () => server,
-    restart: async () => {
-      await server.close();
-      server = await startXenolithd({ data, modelPool: false });
-    },
     close: async () => {
       await server.close();
       await labDown({ stateDirectory });
@@ -87,7 +80,7 @@ export function recordsSay(xapi: Xapi, what: string, test: () => boolean, timeou
   });
 }
 
-/** The text of a VM's console over `CONNECT /console`-like access of our own, until it holds `marker`. */
+/** The text of a VM's console as the control plane reads it, until it holds `marker`. */
 export async function consoleUntil(xapi: Xapi, vm: string, marker: string, timeoutMs: number): Promise<string> {
   const console = await xapi.hosts.openConsole(vmRef(vm));
   return new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import { vdiPath } from '../storage/vdi-path.ts';
 import { createSuspendVdi, destroySuspendVdi } from '../vm/suspend-image.ts';
 import { domainConfig } from '../vm/domain-config.ts';
 import { assertCanBootHere, chooseHost } from '../vm/placement.ts';
-import { updateAllowedOperations, withOperation } from '../vm/operations.ts';
+import { withOperation } from '../vm/operations.ts';
 import { markHalted, markRunning, markSuspended } from '../vm/power-state.ts';
 import { waitForVm } from '../vm/wait.ts';
 import type { Call, CallsOf } from './call.ts';
@@ -187,6 +187,5 @@ export const vmPowerCalls = {
       throw new XapiError('OPERATION_NOT_ALLOWED', 'a control domain runs with its host');
     xapi.db.update('VM', vm, { current_operations: {} });
     markHalted(xapi, vm);
-    updateAllowedOperations(xapi, vm);
   },
 } as const satisfies CallsOf<'VM'>;

@@ -88,7 +88,6 @@ export function createHostRecords(
       ...(facts.systemUuid === undefined ? {} : { 'xenolith:system-uuid': facts.systemUuid }),
     },
     power_on_mode: '',
-    supported_bootloaders: ['pygrub'],
     virtual_hardware_platform_versions: [0, 1, 2],
   });
   for (const pcpu of facts.pcpus) {

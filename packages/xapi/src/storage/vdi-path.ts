@@ -10,7 +10,7 @@ export function pbdOf(db: Database, sr: Ref<'SR'>, host: Ref<'host'>): RecordOf<
   return PBDs.map((pbd) => db.get('PBD', pbd)).find((pbd) => pbd.host === host);
 }
 
-/** The path of a VDI as a host sees it. @throws XapiError VM_REQUIRES_SR-like SR_NOT_ATTACHED when it does not. */
+/** The path of a VDI as a host sees it. @throws XapiError SR_NOT_ATTACHED when it does not. */
 export function vdiPath(db: Database, vdi: RecordOf<'VDI'>, host: Ref<'host'>): string {
   const pbd = pbdOf(db, vdi.SR, host);
   const directory = pbd?.currently_attached === true ? pbd.device_config['location'] : undefined;

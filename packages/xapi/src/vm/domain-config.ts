@@ -20,7 +20,7 @@ const crashActions: Readonly<Record<EnumOf<'on_crash_behaviour'>, DomainEndActio
   rename_restart: 'rename-restart',
 };
 
-/** @throws XapiError VM_HVM_REQUIRED-like VALUE_NOT_SUPPORTED for a kind of domain that is not supported */
+/** @throws XapiError VALUE_NOT_SUPPORTED for a kind of domain that is not supported */
 export function domainTypeOf(vm: RecordOf<'VM'>): DomainType {
   switch (vm.domain_type) {
     case 'pv':
