@@ -3,3 +3,4 @@ export { defaultModelShape, formatHostAddress, parseHostAddress, type HostAddres
 export { ModelDriver } from './model/model-driver.ts';
 export { ModelHost, type ModelOperation } from './model/model-host.ts';
 export { openHost } from './open-host.ts';
+export { xlConfigText } from './xl/domain-config.ts';
