@@ -7,11 +7,26 @@ import {
   disposable,
   isUuid,
   ManualClock,
+  scaledClock,
   present,
   randomUuid,
   SeededRandom,
   Signal,
 } from './index.ts';
+
+test('a scaled clock begins with the other’s time and goes so many times as fast, its timers too', () => {
+  const clock = new ManualClock(1000);
+  clock.advance(500);
+  const scaled = scaledClock(clock, 4);
+  const fired: number[] = [];
+  scaled.after(100, () => fired.push(scaled.now()));
+  scaled.after(60, () => fired.push(scaled.now())).dispose();
+  clock.advance(24);
+  expect(fired).toEqual([]);
+  clock.advance(6);
+  expect(fired).toEqual([1600]);
+  expect(scaled.now()).toBe(1620);
+});
 
 describe('ManualClock', () => {
   test('fires by due time, then by order of asking', () => {
@@ -55,6 +70,14 @@ describe('ManualClock', () => {
     await clock.advanceAsync(30);
     await chain;
     expect(at).toEqual([10, 20, 30]);
+  });
+
+  test('two who advance it at once do not turn it back', async () => {
+    const clock = new ManualClock(0);
+    const slow = clock.advanceAsync(0);
+    clock.advance(10);
+    await slow;
+    expect(clock.now()).toBe(10);
   });
 });
 

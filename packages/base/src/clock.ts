@@ -12,6 +12,15 @@ export interface Clock {
   after(delayMs: number, action: () => void): Disposable;
 }
 
+/** A clock that begins with another one's time and then goes `speed` (above 0) times as fast. */
+export function scaledClock(clock: Clock, speed: number): Clock {
+  const beginMs = clock.now();
+  return {
+    now: () => epochMs(beginMs + (clock.now() - beginMs) * speed),
+    after: (delayMs, action) => clock.after(delayMs / speed, action),
+  };
+}
+
 /** Resolves after `delayMs` milliseconds of the given clock. */
 export const delay = (clock: Clock, delayMs: number): Promise<void> =>
   new Promise((resolve) => {
@@ -78,7 +87,8 @@ export class ManualClock implements Clock {
       next.live = false;
       next.action();
     }
-    this.#nowMs = untilMs;
+    // Several may advance it at once, each waiting for something of its own: it never goes back.
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
     await settle();
   }
 

@@ -10,3 +10,5 @@ export const fromMib = (mib: number): Bytes => bytes(mib * mibBytes);
 export const fromKib = (kib: number): Bytes => bytes(kib * kibBytes);
 /** Whole mebibytes, rounded up: what `xl` takes for a size that must hold at least `value`. */
 export const toMibUp = (value: Bytes): number => Math.ceil(value / mibBytes);
+/** Kibibytes of a whole number of them. */
+export const toKib = (value: Bytes): number => value / kibBytes;

@@ -1,11 +1,11 @@
-import { bytes, domId, fromMib, gibBytes, ManualClock, randomUuid, SeededRandom, uuid } from '@xenolith/base';
+import { bytes, domId, fromMib, gibBytes, ManualClock, present, randomUuid, SeededRandom, uuid } from '@xenolith/base';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DomidAllocator, firstReservedDomid } from './domain/domid-allocator.ts';
 import type { DomainSpec } from './domain/domain.ts';
 import { guestTimesMs } from './guest/modelled-guest.ts';
-import { Hypervisor } from './hypervisor.ts';
-import { pageBytes } from './memory/heap.ts';
+import { Hypervisor, memoryOf } from './hypervisor.ts';
+import { pageBytes } from './memory/page.ts';
 import { consoleBacklogBytes, ConsoleRing } from './ring/console-ring.ts';
 import { buildTopology } from './topology/topology.ts';
 
@@ -184,4 +184,46 @@ test('a console keeps the last of its output, bounded', () => {
   for (let i = 0; i < 10; i++) ring.print(new Uint8Array(consoleBacklogBytes / 4).fill(i));
   expect(ring.backlog()).toHaveLength(consoleBacklogBytes);
   expect([ring.backlog()[0], ring.backlog().at(-1)]).toEqual([6, 9]);
+});
+
+describe('memory of a domain that is there', () => {
+  test('grows and shrinks in whole pages, as far as there is some, and none is lost or made', () => {
+    const sizes = fc.array(fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 5 * gibBytes })), { maxLength: 20 });
+    fc.assert(
+      fc.property(sizes, (steps) => {
+        const hypervisor = new Hypervisor(machine, new ManualClock());
+        const domids = [0, 1, 2].map(() => created(hypervisor, spec()));
+        for (const [index, size] of steps) {
+          const domid = domids[index] ?? domId(1);
+          const has = memoryOf(present(hypervisor.domain(domid), 'the domain'));
+          const may = has + hypervisor.memoryFreeBytes;
+          const pages = Math.ceil(size / pageBytes) * pageBytes;
+          expect(hypervisor.resize(domid, bytes(size))).toBe(Math.min(pages, may));
+          const held = hypervisor.domains().reduce((sum, domain) => sum + memoryOf(domain), 0);
+          expect(held + hypervisor.memoryFreeBytes).toBe(hypervisor.memoryTotalBytes);
+        }
+        for (const domid of domids) hypervisor.destroy(domid);
+        expect(hypervisor.memoryFreeBytes).toBe(machine.memoryBytes - machine.dom0MemoryBytes);
+      }),
+    );
+  });
+
+  test('more comes from the node that it has most on', () => {
+    const hypervisor = new Hypervisor(machine, new ManualClock());
+    const domid = created(hypervisor, spec());
+    const [before] = hypervisor.nodeMemory().map(({ freeBytes }) => freeBytes);
+    hypervisor.resize(domid, fromMib(256));
+    expect(hypervisor.domain(domid)?.allocation.bytesByNode).toEqual([fromMib(256), 0]);
+    expect(before).toBe(hypervisor.nodeMemory()[0]!.freeBytes + fromMib(128));
+  });
+
+  test('a guest is up once it has booted, Domain-0 always is', () => {
+    const clock = new ManualClock();
+    const hypervisor = new Hypervisor(machine, clock);
+    const domid = created(hypervisor, spec());
+    expect([hypervisor.isUp(domId(0)), hypervisor.isUp(domid)]).toEqual([true, false]);
+    hypervisor.unpause(domid);
+    clock.advance(guestTimesMs.boot);
+    expect(hypervisor.isUp(domid)).toBe(true);
+  });
 });

@@ -9,11 +9,12 @@ import {
   type Clock,
   type Disposable,
   type DomId,
+  type NodeId,
 } from '@xenolith/base';
 import { DomidAllocator } from './domain/domid-allocator.ts';
 import type { Domain, DomainSpec, HypervisorEvent, ShutdownCode } from './domain/domain.ts';
 import { ModelledGuest, type ControlRequest } from './guest/modelled-guest.ts';
-import { Heap, roundUpToPages } from './memory/heap.ts';
+import { Heap, joined, parted, roundUpToPages } from './memory/heap.ts';
 import { ConsoleRing } from './ring/console-ring.ts';
 import { buildTopology, type Topology, type TopologyShape } from './topology/topology.ts';
 
@@ -35,7 +36,7 @@ interface Entry {
 
 /**
  * The model of Xen, first form: topology, memory by node, domains and their lifecycle, on a clock that is handed in.
- * It does not schedule: how much CPU time anything uses, it cannot say. The same calls at the same times give the
+ * What runs when is decided beside it, by machine/machine.ts. The same calls at the same times give the
  * same states, always.
  */
 export class Hypervisor {
@@ -102,20 +103,21 @@ export class Hypervisor {
   }
 
   /**
-   * Makes a domain, paused, with its memory on the roomiest node first. Its guest begins when it is unpaused.
+   * Makes a domain, paused. Its guest begins when it is unpaused.
+   * @param options.nodes its memory is spread evenly over them; absent: on the roomiest node first.
    * @param options.booted the guest comes from a saved state: it does not boot again.
    * @param options.domid a domain that was there before, by its own number; the next ones come after it.
    */
   create(
     spec: DomainSpec,
-    options: { readonly booted?: boolean; readonly domid?: DomId } = {},
+    options: { readonly booted?: boolean; readonly domid?: DomId; readonly nodes?: readonly NodeId[] } = {},
   ): { readonly ok: true; readonly value: DomId } | { readonly ok: false; readonly error: CreateRefusal } {
     assert(spec.vcpus >= 1 && spec.memoryBytes > 0, 'a domain has a vCPU and memory');
     if (this.domains().some(({ spec: other }) => other.uuid === spec.uuid)) return { ok: false, error: 'uuid-in-use' };
     const domid = options.domid ?? this.#domids.next((candidate) => this.#entries.has(candidate));
     if (domid === undefined) return { ok: false, error: 'no-free-domid' };
     assert(!this.#entries.has(domid), `domid ${domid} is in use`);
-    const allocation = this.#heap.allocate(spec.memoryBytes, this.#heap.roomiestNode());
+    const allocation = this.#heap.allocate(spec.memoryBytes, options.nodes ?? [this.#heap.roomiestNode()]);
     if (allocation === undefined) return { ok: false, error: 'not-enough-memory' };
     if (options.domid !== undefined) this.#domids.skipPast(domid);
     const console = new ConsoleRing();
@@ -162,6 +164,35 @@ export class Hypervisor {
     entry.guest?.end();
     entry.domain = { ...entry.domain, shutdown: code };
     this.#events.emit({ kind: 'shutdown', domid });
+  }
+
+  /** Whether the guest's kernel has come up; the control domain's always has. */
+  isUp(domid: DomId): boolean {
+    return this.#entry(domid).guest?.isUp ?? true;
+  }
+
+  /**
+   * Gives a domain memory or takes some from it, as its balloon driver asks: whole pages, and no more than is free.
+   * New memory comes from the nodes that the domain has some on first.
+   * @returns what it has then
+   */
+  resize(domid: DomId, size: Bytes): Bytes {
+    const entry = this.#entry(domid);
+    const { allocation } = entry.domain;
+    const has = memoryOf(entry.domain);
+    const wanted = Math.min(roundUpToPages(size), has + this.#heap.freeBytes);
+    if (wanted < has) {
+      const { kept, gone } = parted(allocation, bytes(has - wanted));
+      this.#heap.release(gone);
+      entry.domain = { ...entry.domain, allocation: kept };
+    }
+    if (wanted > has) {
+      const homes = this.topology.nodes.flatMap(({ node }) => ((allocation.bytesByNode[node] ?? 0) > 0 ? [node] : []));
+      const from = homes.length > 0 ? homes : [this.#heap.roomiestNode()];
+      const more = present(this.#heap.allocate(bytes(wanted - has), from), 'memory that is free');
+      entry.domain = { ...entry.domain, allocation: joined(allocation, more) };
+    }
+    return memoryOf(entry.domain);
   }
 
   /** Gives a domain another name (in Xen a matter of xenstore) and, when given, another uuid. */

@@ -20,10 +20,7 @@ export interface DomainSpec {
   readonly cmdline?: string;
 }
 
-/**
- * A domain as the hypervisor sees it. Whether it is blocked or runs on a pCPU is a matter of scheduling,
- * which this form does not have; so it does not say.
- */
+/** A domain as the hypervisor sees it; whether its vCPUs run or are blocked is a matter of machine/machine.ts. */
 export interface Domain {
   readonly domid: DomId;
   readonly spec: DomainSpec;

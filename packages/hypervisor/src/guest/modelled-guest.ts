@@ -16,7 +16,7 @@ export type ControlRequest = 'poweroff' | 'reboot';
 /**
  * The operating system inside a modelled domain: boots in {@link guestTimesMs}.boot, prints plain text that says
  * that it is the model's, and answers a request {@link guestTimesMs}.answer later. A request made while it boots
- * is answered after the boot. It uses no CPU time that anyone could state.
+ * is answered after the boot. The CPU time of its vCPUs is that of the work they are given (guest/workload/guest-work.ts).
  */
 export class ModelledGuest {
   readonly #spec: DomainSpec;

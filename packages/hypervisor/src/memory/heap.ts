@@ -1,7 +1,5 @@
 import { assert, bytes, nodeId, type Bytes, type NodeId } from '@xenolith/base';
-
-/** Xen's page on x86: memory is counted in whole pages. */
-export const pageBytes = 4096;
+import { pageBytes } from './page.ts';
 
 /** What one domain holds: bytes by node, index is the node's number. */
 export interface Allocation {
@@ -61,21 +59,25 @@ export class Heap {
   }
 
   /**
-   * Takes memory from `preferred` first, then from the other nodes in order, as a domain's node affinity falls back
-   * in Xen. Rounds up to pages.
+   * Takes memory evenly from the nodes that are asked for, and what is not there from the others in order, as a domain's node
+   * affinity falls back in Xen (xen/common/page_alloc.c, get_free_buddy). Rounds up to pages.
+   * @param preferred without repetition, at least one
    * @returns undefined, and takes nothing, when the machine has not that much.
    */
-  allocate(size: Bytes, preferred: NodeId): Allocation | undefined {
+  allocate(size: Bytes, preferred: readonly NodeId[]): Allocation | undefined {
     const wanted = roundUpToPages(size);
     if (wanted > this.freeBytes) return undefined;
     const bytesByNode = this.#freeByNode.map(() => bytes(0));
     let left: number = wanted;
-    for (const node of [preferred, ...this.#freeByNode.keys()]) {
-      const taken = Math.min(left, this.#freeByNode[node] ?? 0);
+    const take = (node: number, most: number): void => {
+      const taken = Math.min(left, most, this.#freeByNode[node] ?? 0);
       this.#freeByNode[node] = (this.#freeByNode[node] ?? 0) - taken;
       bytesByNode[node] = bytes((bytesByNode[node] ?? 0) + taken);
       left -= taken;
-    }
+    };
+    const share = Math.ceil(wanted / pageBytes / preferred.length) * pageBytes;
+    for (const node of preferred) take(node, share);
+    for (const node of [...preferred, ...this.#freeByNode.keys()]) take(node, left);
     assert(left === 0, `${left} bytes of an allocation are missing`);
     return { bytesByNode };
   }
@@ -86,7 +88,7 @@ export class Heap {
     const wanted = roundUpToPages(size);
     const each = Math.floor(wanted / pageBytes / nodes) * pageBytes;
     if (this.#freeByNode.some((free, node) => free < (node === 0 ? wanted - each * (nodes - 1) : each))) {
-      return this.allocate(size, nodeId(0));
+      return this.allocate(size, [nodeId(0)]);
     }
     const bytesByNode = this.#freeByNode.map((_, node) => bytes(node === 0 ? wanted - each * (nodes - 1) : each));
     bytesByNode.forEach((taken, node) => {
@@ -103,4 +105,28 @@ export class Heap {
       this.#freeByNode[node] = free;
     });
   }
+}
+
+/** Two allocations of one heap as one. */
+export const joined = (one: Allocation, other: Allocation): Allocation => ({
+  bytesByNode: one.bytesByNode.map((size, node) => bytes(size + (other.bytesByNode[node] ?? 0))),
+});
+
+/**
+ * What is left of an allocation when some of it goes, and what goes: from the node with the highest number first, as a
+ * guest's balloon takes no heed of nodes.
+ */
+export function parted(whole: Allocation, size: Bytes): { readonly kept: Allocation; readonly gone: Allocation } {
+  let left: number = roundUpToPages(size);
+  const gone = whole.bytesByNode.map(() => bytes(0));
+  for (let node = whole.bytesByNode.length - 1; node >= 0; node--) {
+    const taken = Math.min(left, whole.bytesByNode[node] ?? 0);
+    gone[node] = bytes(taken);
+    left -= taken;
+  }
+  assert(left === 0, `${left} bytes more than an allocation has`);
+  return {
+    kept: { bytesByNode: whole.bytesByNode.map((there, node) => bytes(there - (gone[node] ?? 0))) },
+    gone: { bytesByNode: gone },
+  };
 }

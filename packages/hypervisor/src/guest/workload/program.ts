@@ -1,0 +1,359 @@
+/**
+ * What guests do on their vCPUs, as programs of simple steps: compute, block, yield, send and wait for events. The
+ * rules of the order in which things happen at one instant are those of the recorded answers (hypervisor/kat/README,
+ * sections 1 and 2), so that a run is the same, decision by decision.
+ */
+import { assert } from '@xenolith/base';
+import { grownFloat64, grownInt32 } from '../../engine/timer-heap.ts';
+import { pauseFlag, type SchedCore } from '../../schedule/core.ts';
+import type { GuestCode } from '../../schedule/guest-code.ts';
+import { Jobs, type JobSource, type JobsState } from './jobs.ts';
+
+/**
+ * A step of a program. Times are whole nanoseconds; with two of them the length is drawn, evenly, when the step is
+ * taken up.
+ */
+export type Step =
+  /** Computes for ever. */
+  | readonly ['hog']
+  /** Computes for so much of its own running time. */
+  | readonly ['run', number]
+  | readonly ['run', number, number]
+  /** Blocks for so much wall time. */
+  | readonly ['block', number]
+  | readonly ['block', number, number]
+  | readonly ['yield']
+  /** Sends an event to a vCPU of a domain. */
+  | readonly ['kick', number, number]
+  /** Waits for an event, unless one has come since the last wait. */
+  | readonly ['wait']
+  /** Waits for the next job of a source, by its number; the step to go on at when the phase ends before one comes. */
+  | readonly ['job', number, number]
+  /** The job is done: its response time is noted. */
+  | readonly ['done']
+  /** A unit of work is done. */
+  | readonly ['mark']
+  /** Begins a phase of so much wall time. */
+  | readonly ['phase', number]
+  /** Goes back to a step, by its number, unless the phase is over. */
+  | readonly ['again', number];
+
+/** A program as it is kept: each step is {@link stepNumbers} numbers of one array, so that one is read at one place. */
+export interface Program {
+  /** What to do, an {@link op}, and its two numbers; the last one is not used. */
+  readonly steps: Float64Array;
+  readonly repeat: boolean;
+  readonly sources: readonly JobSource[];
+}
+
+/** Numbers of a step in {@link Program.steps}, and where its own are. */
+const stepNumbers = 4;
+const ofStep = { op: 0, from: 1, to: 2 } as const;
+
+const op = {
+  hog: 0,
+  run: 1,
+  block: 2,
+  yield: 3,
+  kick: 4,
+  wait: 5,
+  job: 6,
+  done: 7,
+  mark: 8,
+  phase: 9,
+  again: 10,
+} as const;
+
+/** Steps with two numbers that are no range of lengths. */
+const hasTwoNumbers = (name: Step[0]): boolean => name === 'kick' || name === 'job';
+
+/** Steps of no length that may follow each other at one instant; more are a program that never lets time pass. */
+const instantStepsMax = 100_000;
+
+/** @throws AssertionError for lengths that are no whole numbers, or the wrong way round */
+export function compileProgram(steps: readonly Step[], repeat: boolean, sources: readonly JobSource[] = []): Program {
+  const numbers = new Float64Array(steps.length * stepNumbers);
+  steps.forEach(([name, first = 0, second], index) => {
+    const last = hasTwoNumbers(name) ? (second ?? 0) : (second ?? first);
+    numbers.set([op[name], first, last], index * stepNumbers);
+    assert(Number.isSafeInteger(first) && first >= 0, `a step ${name} of ${first}`);
+    if (!hasTwoNumbers(name)) assert(last >= first, `a step ${name} from ${first} to ${last}`);
+  });
+  return { steps: numbers, repeat, sources };
+}
+
+/** Nothing to do: the vCPU blocks at once, for ever. */
+const emptyProgram: Program = compileProgram([], false);
+
+/** Runs programs on the vCPUs of a machine. */
+export class Programs implements GuestCode {
+  /** The jobs that programs take, and the work they have done. */
+  readonly jobs: Jobs;
+  readonly #core: SchedCore;
+  readonly #program: Program[] = [];
+  /** Where the next step begins in its program. */
+  #at: Int32Array;
+  /** What is left of the present `run`, or was of a `block` when it began. */
+  #leftNs: Float64Array;
+  #random: Uint32Array;
+  /** Bits of {@link trait}. */
+  #traits: Uint8Array;
+  /** When the present phase ends; Infinity outside of one. */
+  #phaseEndNs: Float64Array;
+
+  constructor(core: SchedCore) {
+    this.#core = core;
+    this.jobs = new Jobs(core.unitCapacity);
+    this.#phaseEndNs = new Float64Array(core.unitCapacity);
+    this.#at = new Int32Array(core.unitCapacity);
+    this.#leftNs = new Float64Array(core.unitCapacity);
+    this.#random = new Uint32Array(core.unitCapacity);
+    this.#traits = new Uint8Array(core.unitCapacity);
+    core.guest = this;
+  }
+
+  grow(unitCapacity: number): void {
+    if (unitCapacity <= this.#at.length) return;
+    this.#at = grownInt32(this.#at, unitCapacity, 0);
+    this.#leftNs = grownFloat64(this.#leftNs, unitCapacity);
+    this.#phaseEndNs = grownFloat64(this.#phaseEndNs, unitCapacity);
+    this.jobs.grow(unitCapacity);
+    const random = new Uint32Array(unitCapacity);
+    random.set(this.#random);
+    this.#random = random;
+    const traits = new Uint8Array(unitCapacity);
+    traits.set(this.#traits);
+    this.#traits = traits;
+  }
+
+  /** Gives a vCPU that has not started its program, and the seed of its lengths (not 0). */
+  load(unit: number, program: Program, seed = 1): void {
+    this.#program[unit] = program.steps.length === 0 ? emptyProgram : program;
+    this.#at[unit] = 0;
+    this.#leftNs[unit] = 0;
+    this.#random[unit] = seed >>> 0;
+    this.#traits[unit] = 0;
+    this.#phaseEndNs[unit] = Infinity;
+    this.jobs.reset(unit, seed);
+    this.#takeUpRun(unit);
+  }
+
+  /** Brings a vCPU up now: its program begins. */
+  start(unit: number): void {
+    this.#core.wokenNs[unit] = this.#core.now;
+    this.#core.setUp(unit);
+  }
+
+  /** Brings a vCPU up at a time to come. */
+  startAt(unit: number, timeNs: number): void {
+    this.#traits[unit]! |= trait.starting;
+    this.#core.timers.arm(this.#core.guestTimer[unit]!, timeNs);
+  }
+
+  running(unit: number): void {
+    if ((this.#traits[unit]! & trait.hog) !== 0) return;
+    const { timers, guestTimer } = this.#core;
+    if (!timers.isArmed(guestTimer[unit]!)) this.#armForLeft(unit);
+  }
+
+  stopped(unit: number): void {
+    const { now, timers, guestTimer } = this.#core;
+    const timer = guestTimer[unit]!;
+    if (!timers.isArmed(timer)) return;
+    this.#leftNs[unit] = timers.dueNs[timer]! - now;
+    timers.disarm(timer);
+  }
+
+  /** The timer is due when what is left is over. */
+  #armForLeft(unit: number): void {
+    const { now, timers, guestTimer } = this.#core;
+    const timer = guestTimer[unit]!;
+    timers.dueNs[timer] = now + this.#leftNs[unit]!;
+    timers.armDue(timer);
+  }
+
+  fire(unit: number): void {
+    const core = this.#core;
+    if ((core.flags[unit]! & pauseFlag.blocked) !== 0) {
+      // The end of a `block`.
+      this.#takeUpRun(unit);
+      core.unblock(unit);
+      return;
+    }
+    if ((this.#traits[unit]! & trait.starting) !== 0) {
+      this.#traits[unit]! &= ~trait.starting;
+      this.start(unit);
+      return;
+    }
+    this.#goOn(unit);
+  }
+
+  /** An event for a vCPU (`evtchn_send`): ends its wait, or is kept for it. */
+  kick(unit: number): void {
+    if ((this.#traits[unit]! & trait.waiting) === 0) {
+      this.#traits[unit]! |= trait.pending;
+      return;
+    }
+    this.#traits[unit]! &= ~trait.waiting;
+    this.#takeUpRun(unit);
+    this.#core.unblock(unit);
+  }
+
+  /** Everything in it, programs too, for {@link restore}; they are shared, for nothing changes them. */
+  capture(): ProgramsState {
+    return {
+      program: [...this.#program],
+      at: this.#at.slice(),
+      leftNs: this.#leftNs.slice(),
+      random: this.#random.slice(),
+      traits: this.#traits.slice(),
+      phaseEndNs: this.#phaseEndNs.slice(),
+      jobs: this.jobs.capture(),
+    };
+  }
+
+  restore(state: ProgramsState): void {
+    this.#program.splice(0, Infinity, ...(state.program as readonly Program[]));
+    this.#at = state.at.slice();
+    this.#leftNs = state.leftNs.slice();
+    this.#random = state.random.slice();
+    this.#traits = state.traits.slice();
+    this.#phaseEndNs = state.phaseEndNs.slice();
+    this.jobs.restore(state.jobs);
+  }
+
+  /** A `run` is over on a vCPU that runs: takes steps up until one takes time. */
+  #goOn(unit: number): void {
+    const core = this.#core;
+    for (let count = 0; count < instantStepsMax; count++) {
+      const program = this.#program[unit]!;
+      const at = this.#next(unit, program);
+      if (at < 0) {
+        core.block(unit);
+        return;
+      }
+      switch (program.steps[at + ofStep.op]) {
+        case op.hog:
+          this.#traits[unit]! |= trait.hog;
+          return;
+        case op.run:
+          this.#draw(unit, program, at);
+          this.#armForLeft(unit);
+          return;
+        case op.block:
+          this.#draw(unit, program, at);
+          this.#armForLeft(unit);
+          core.block(unit);
+          return;
+        case op.yield:
+          core.yield(unit);
+          this.#takeUpRun(unit);
+          return;
+        case op.kick:
+          this.kick(core.domainEntry(program.steps[at + ofStep.from]!).units[program.steps[at + ofStep.to]!]!);
+          break;
+        case op.job:
+          if (this.#waitForJob(unit, program, at)) return;
+          break;
+        case op.done:
+          this.jobs.finish(unit, core.now);
+          break;
+        case op.mark:
+          this.jobs.completed[unit]!++;
+          break;
+        case op.phase:
+          this.#phaseEndNs[unit] = core.now + program.steps[at + ofStep.from]!;
+          this.jobs.begin(unit, core.now);
+          break;
+        case op.again:
+          if (core.now < this.#phaseEndNs[unit]!) this.#at[unit] = program.steps[at + ofStep.from]! * stepNumbers;
+          break;
+        default:
+          if ((this.#traits[unit]! & trait.pending) !== 0) {
+            this.#traits[unit]! &= ~trait.pending;
+            break;
+          }
+          this.#traits[unit]! |= trait.waiting;
+          core.block(unit);
+          return;
+      }
+    }
+    assert(false, `the program of unit ${unit} lets no time pass`);
+  }
+
+  /** Takes the next job. @returns whether the vCPU blocks until it comes, or until the phase is over */
+  #waitForJob(unit: number, program: Program, at: number): boolean {
+    const core = this.#core;
+    const releaseNs = this.jobs.take(unit, program.sources[program.steps[at + ofStep.from]!]!, core.now);
+    const phaseEndNs = this.#phaseEndNs[unit]!;
+    if (releaseNs >= phaseEndNs) {
+      this.jobs.drop(unit);
+      this.#at[unit] = program.steps[at + ofStep.to]! * stepNumbers;
+      if (phaseEndNs <= core.now) return false;
+    } else if (releaseNs <= core.now) return false;
+    core.timers.arm(core.guestTimer[unit]!, Math.min(releaseNs, phaseEndNs));
+    core.block(unit);
+    return true;
+  }
+
+  /** Where the next step begins, which is the last one now; -1 when the program is over. */
+  #next(unit: number, program: Program): number {
+    let at = this.#at[unit]!;
+    if (at === program.steps.length) {
+      if (!program.repeat || at === 0) return -1;
+      at = 0;
+    }
+    this.#at[unit] = at + stepNumbers;
+    return at;
+  }
+
+  /**
+   * What follows a block, a wait or a yield: a `run` is taken up there and then, anything else when the vCPU is on a
+   * pCPU again.
+   */
+  #takeUpRun(unit: number): void {
+    const program = this.#program[unit]!;
+    let at = this.#at[unit]!;
+    if (at === program.steps.length && program.repeat && at > 0) at = 0;
+    this.#leftNs[unit] = 0;
+    if (at >= program.steps.length) return;
+    const what = program.steps[at + ofStep.op];
+    if (what === op.hog) this.#traits[unit]! |= trait.hog;
+    if (what !== op.run) return;
+    this.#at[unit] = at + stepNumbers;
+    this.#draw(unit, program, at);
+  }
+
+  /** All of a step is left: xorshift32 of Marsaglia, one state a vCPU, draws its length where there is a choice. */
+  #draw(unit: number, program: Program, at: number): void {
+    const from = program.steps[at + ofStep.from]!;
+    const lengths = program.steps[at + ofStep.to]! - from + 1;
+    if (lengths === 1) {
+      this.#leftNs[unit] = from;
+      return;
+    }
+    let x = this.#random[unit]!;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    x >>>= 0;
+    this.#random[unit] = x;
+    // Both `>>> 0` let V8 divide 32-bit numbers, many times faster than numbers of any size; of more lengths it takes the
+    // lower ones.
+    this.#leftNs[unit] = from + (lengths > 0xffffffff ? x : (x % (lengths >>> 0)) >>> 0);
+  }
+}
+
+const trait = { hog: 1, starting: 2, waiting: 4, pending: 8 } as const;
+
+/** {@link Programs} at one moment. */
+export interface ProgramsState {
+  /** By unit; undefined where there never was one. */
+  readonly program: readonly (Program | undefined)[];
+  readonly at: Int32Array;
+  readonly leftNs: Float64Array;
+  readonly random: Uint32Array;
+  readonly traits: Uint8Array;
+  readonly phaseEndNs: Float64Array;
+  readonly jobs: JobsState;
+}
