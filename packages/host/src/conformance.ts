@@ -2,56 +2,19 @@
  * What every {@link HostDriver} must do, as tests. The model runs them under a manual clock, real Xen in the lab
  * under the wall clock: the harness says how time passes.
  */
-import { bytes, domId, fromMib, mibBytes, randomUuid, type DomId, type Random, type Uuid } from '@xenolith/base';
-import type {
-  BootableGuest,
-  DomainConfig,
-  DomainInfo,
-  DomainPicture,
-  DomainType,
-  HostDriver,
-  HostErrorCode,
-  HostNews,
+import { bytes, domId, fromMib, mibBytes, randomUuid, uuid, type DomId } from '@xenolith/base';
+import {
+  unfinishedSuffix,
+  type DomainConfig,
+  type DomainIdentity,
+  type DomainType,
+  type HostErrorCode,
 } from '@xenolith/xapi';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-
-/** What an administrator does at the host itself, behind the driver's back. */
-export interface ByHand {
-  create(config: DomainConfig): Promise<void>;
-  pause(domid: DomId): Promise<void>;
-  unpause(domid: DomId): Promise<void>;
-  destroy(domid: DomId): Promise<void>;
-}
-
-/** One host with a driver for it that is not connected yet. */
-export interface DriverHarness {
-  readonly driver: HostDriver;
-  readonly byHand: ByHand;
-  /** A directory on the host for disk images and saved domains; empty. */
-  readonly directory: string;
-  /** The guest to boot, from the host's facts or known beforehand. */
-  readonly guest: Pick<BootableGuest, 'kernel' | 'ramdisk' | 'cmdline'>;
-  /** What the guest's console says once it is up. */
-  readonly upText: string;
-  /** What the guest's memory is. */
-  readonly memoryMib: number;
-  /** A source of uuids. */
-  readonly random: Random;
-  /**
-   * Lets time pass until `condition` gives a value, looking again at each news; fails when it does not come within
-   * the harness's own limit.
-   */
-  until<T>(what: string, condition: () => T | undefined): Promise<T>;
-  close(): Promise<void>;
-}
-
-/** Which parts a host can be asked for, and how long a test may take by the wall clock. */
-export interface ConformanceOptions {
-  readonly types: readonly DomainType[];
-  /** Those of `types` whose guests are not booted more often than must be: emulated ones are slow. */
-  readonly slowTypes?: readonly DomainType[];
-  readonly timeoutMs: number;
-}
+import { describeMemory } from './conformance-memory.ts';
+import { describeNuma } from './conformance-numa.ts';
+import { describeScheduling } from './conformance-scheduling.ts';
+import { Suite, type ConformanceOptions, type DriverHarness } from './conformance-suite.ts';
 
 /** Declares the suite for one implementation. `makeHarness` is called once; the tests share the host. */
 export function describeHostDriver(
@@ -75,105 +38,10 @@ export function describeHostDriver(
     describeRefusals(suite, options.types[0] ?? 'pv');
     describeNoticing(suite, options.types[0] ?? 'pv');
     describeFiles(suite);
+    describeMemory(suite, options);
+    describeScheduling(suite, options);
+    describeNuma(suite, options);
   });
-}
-
-/** The harness of a running suite, and what the driver told so far. */
-class Suite {
-  #harness: DriverHarness | undefined;
-  readonly news: HostNews[] = [];
-  latest: DomainPicture | undefined;
-
-  get harness(): DriverHarness {
-    if (this.#harness === undefined) throw new Error('the suite has not begun');
-    return this.#harness;
-  }
-
-  get driver(): HostDriver {
-    return this.harness.driver;
-  }
-
-  async begin(harness: DriverHarness): Promise<void> {
-    this.#harness = harness;
-    harness.driver.onNews((news) => {
-      this.news.push(news);
-      if (news.kind === 'domains') this.latest = news.picture;
-    });
-    await harness.driver.connect();
-    await harness.until('the first picture', () => this.latest);
-  }
-
-  /** Destroys what a test left. */
-  async clean(): Promise<void> {
-    for (const { domid } of (await this.driver.refresh()).domains) {
-      if (domid === domId(0)) continue;
-      // It may end by itself between the look and the blow.
-      await this.driver.destroy(domid).catch(() => undefined);
-    }
-  }
-
-  async end(): Promise<void> {
-    await this.driver.close();
-    await this.harness.close();
-  }
-
-  config(type: DomainType, changes: Partial<DomainConfig> = {}): DomainConfig {
-    const { guest, memoryMib, random } = this.harness;
-    return {
-      uuid: randomUuid(random),
-      nameLabel: 'conformance',
-      type,
-      kernel: guest.kernel,
-      ramdisk: guest.ramdisk,
-      cmdline: guest.cmdline,
-      vcpusMax: 1,
-      vcpusAtStartup: 1,
-      memoryMaxBytes: fromMib(memoryMib),
-      memoryTargetBytes: fromMib(memoryMib),
-      disks: [],
-      vifs: [],
-      onPoweroff: 'destroy',
-      onReboot: 'restart',
-      onCrash: 'destroy',
-      ...changes,
-    };
-  }
-
-  /** Waits until a picture that began after the last operation shows the domain as `condition` wants it. */
-  seen(uuid: Uuid, what: string, condition: (domain: DomainInfo) => boolean = () => true): Promise<DomainInfo> {
-    const after = this.driver.sequence();
-    return this.harness.until(what, () => {
-      if (this.latest === undefined || this.latest.sequence < after) return undefined;
-      return this.latest.domains.find((domain) => domain.uuid === uuid && condition(domain));
-    });
-  }
-
-  /** Waits until a picture that began after the last operation is without the domain. */
-  async gone(uuid: Uuid): Promise<void> {
-    const after = this.driver.sequence();
-    await this.harness.until('the domain to be gone', () => {
-      if (this.latest === undefined || this.latest.sequence < after) return undefined;
-      return this.latest.domains.every((domain) => domain.uuid !== uuid) ? true : undefined;
-    });
-  }
-
-  /** Waits until the guest's console has said that it is up. */
-  async up(domid: DomId): Promise<string> {
-    const console = await this.driver.openConsole(domid);
-    let text = '';
-    const decoder = new TextDecoder();
-    const output = console.onData((data) => {
-      text += decoder.decode(data, { stream: true });
-    });
-    try {
-      return await this.harness.until('the guest to be up', () =>
-        text.includes(this.harness.upText) ? text : undefined,
-      );
-    } finally {
-      output.dispose();
-      console.close();
-    }
-  }
 }
 
 function describeFacts(suite: Suite): void {
@@ -204,14 +72,14 @@ function describeLifecycle(suite: Suite, type: DomainType): void {
   test(`${type}: create, describe, pause, unpause, destroy`, async () => {
     const config = suite.config(type, { vcpusMax: 2, vcpusAtStartup: 1 });
     const before = suite.driver.sequence();
-    const domid = await suite.driver.create(config, { paused: false });
+    const made = await suite.create(config, { paused: false });
     expect(suite.driver.sequence()).toBeGreaterThan(before);
     const domain = await suite.seen(config.uuid, 'the new domain');
-    expect(domain).toMatchObject({ domid, paused: false, dying: false });
+    expect(domain).toMatchObject({ ...made, paused: false, dying: false });
     expect(domain.shutdown).toBeUndefined();
     expect(Math.abs(domain.memoryBytes - config.memoryTargetBytes)).toBeLessThanOrEqual(4 * mibBytes);
 
-    const details = await suite.driver.describe(domid);
+    const details = await suite.driver.describe(made);
     expect(details).toMatchObject({
       type,
       vcpusMax: 2,
@@ -221,31 +89,44 @@ function describeLifecycle(suite: Suite, type: DomainType): void {
       cmdline: config.cmdline,
     });
 
-    await suite.driver.pause(domid);
+    await suite.driver.pause(made);
     await suite.seen(config.uuid, 'the pause', ({ paused }) => paused);
-    await suite.driver.unpause(domid);
+    await suite.driver.unpause(made);
     await suite.seen(config.uuid, 'the end of the pause', ({ paused }) => !paused);
-    await suite.driver.destroy(domid);
+    await suite.driver.destroy(made);
     await suite.gone(config.uuid);
   });
 
   test(`${type}: a saved domain is gone, and comes back from its file with its uuid`, async () => {
     const config = suite.config(type);
     const path = `${suite.harness.directory}/saved-${config.uuid}`;
-    const domid = await suite.driver.create(config, { paused: false });
-    await suite.up(domid);
-    await suite.driver.save(domid, path);
+    const saved = await suite.create(config, { paused: false });
+    await suite.up(saved);
+    await suite.driver.save(saved, path);
     await suite.gone(config.uuid);
     expect((await suite.driver.files.stat(path))?.sizeBytes).toBeGreaterThan(0);
+    expect(await suite.driver.files.stat(`${path}${unfinishedSuffix}`)).toBeUndefined();
 
-    const restored = await suite.driver.restore(path, { ...config, nameLabel: 'new name' }, { paused: true });
-    expect(restored).not.toBe(domid);
-    expect(await suite.seen(config.uuid, 'the restored domain')).toMatchObject({ domid: restored, paused: true });
+    const domid = await suite.driver.restore(path, { ...config, nameLabel: 'new name' }, { paused: true });
+    expect(domid).not.toBe(saved.domid);
+    const restored = await suite.seen(config.uuid, 'the restored domain');
+    expect(restored).toMatchObject({ domid, paused: true });
+    expect(await suite.driver.files.stat(path)).toBeUndefined();
     await suite.driver.unpause(restored);
     await suite.seen(config.uuid, 'the end of the pause', ({ paused }) => !paused);
-    expect(await suite.driver.files.stat(path)).toBeDefined();
     await suite.driver.requestShutdown(restored);
     await suite.gone(config.uuid);
+  });
+
+  test(`${type}: what cannot be restored is left as it is, and nothing of a domain with it`, async () => {
+    const config = suite.config(type);
+    const path = `${suite.harness.directory}/no-state-${config.uuid}`;
+    await suite.driver.files.createImage(path, fromMib(1));
+    await expect(suite.driver.restore(path, config, { paused: false })).rejects.toMatchObject({
+      code: 'command-failed',
+    });
+    await suite.gone(config.uuid);
+    expect(await suite.driver.files.stat(path)).toMatchObject({ sizeBytes: fromMib(1) });
     await suite.driver.files.remove(path);
   });
 }
@@ -254,24 +135,24 @@ function describeLifecycle(suite: Suite, type: DomainType): void {
 function describeEnds(suite: Suite, type: DomainType): void {
   test(`${type}: boots with a console, reboots on request under a new domid, powers off on request`, async () => {
     const config = suite.config(type);
-    const domid = await suite.driver.create(config, { paused: false });
-    await suite.up(domid);
+    const first = await suite.create(config, { paused: false });
+    await suite.up(first);
     // What was printed before is there for who opens the console later.
-    await suite.up(domid);
-    await suite.driver.requestReboot(domid);
-    const again = await suite.seen(config.uuid, 'the rebooted domain', (domain) => domain.domid !== domid);
-    await suite.up(again.domid);
-    await suite.driver.requestShutdown(again.domid);
+    await suite.up(first);
+    await suite.driver.requestReboot(first);
+    const again = await suite.seen(config.uuid, 'the rebooted domain', ({ domid }) => domid !== first.domid);
+    await suite.up(again);
+    await suite.driver.requestShutdown(again);
     await suite.gone(config.uuid);
   });
 
   test(`${type}: a domain whose end is to be preserved stays, with the reason`, async () => {
     const config = suite.config(type, { onPoweroff: 'preserve' });
-    const domid = await suite.driver.create(config, { paused: false });
-    await suite.up(domid);
-    await suite.driver.requestShutdown(domid);
+    const made = await suite.create(config, { paused: false });
+    await suite.up(made);
+    await suite.driver.requestShutdown(made);
     await suite.seen(config.uuid, 'the poweroff', ({ shutdown }) => shutdown === 'poweroff');
-    await suite.driver.destroy(domid);
+    await suite.driver.destroy(made);
     await suite.gone(config.uuid);
   });
 }
@@ -301,30 +182,42 @@ function describeRefusals(suite: Suite, type: DomainType): void {
     expect(await suite.seen(config.uuid, 'the first domain')).toMatchObject({ domid });
   });
 
-  test('every operation on a domain that is gone is refused as no-such-domain', async () => {
-    const config = suite.config(type);
-    const domid = await suite.driver.create(config, { paused: true });
-    await suite.driver.destroy(domid);
+  const everyOperationRefused = async (domain: DomainIdentity): Promise<void> => {
     const { driver, harness } = suite;
     await Promise.all(
       [
-        driver.pause(domid),
-        driver.unpause(domid),
-        driver.requestShutdown(domid),
-        driver.requestReboot(domid),
-        driver.destroy(domid),
-        driver.save(domid, `${harness.directory}/saved`),
-        driver.describe(domid),
-        driver.openConsole(domid),
+        driver.pause(domain),
+        driver.unpause(domain),
+        driver.requestShutdown(domain),
+        driver.requestReboot(domain),
+        driver.destroy(domain),
+        driver.save(domain, `${harness.directory}/saved`),
+        driver.describe(domain),
+        driver.openConsole(domain),
       ].map((work) => refused('no-such-domain', work)),
     );
-    expect(await driver.files.stat(`${harness.directory}/saved`)).toBeUndefined();
+    for (const file of ['saved', `saved${unfinishedSuffix}`])
+      expect(await driver.files.stat(`${harness.directory}/${file}`)).toBeUndefined();
+  };
+
+  test('every operation on a domain that is gone is refused as no-such-domain', async () => {
+    const made = await suite.create(suite.config(type), { paused: true });
+    await suite.driver.destroy(made);
+    await everyOperationRefused(made);
+  });
+
+  test('a domain whose number is now that of another is gone, and the other is not touched', async () => {
+    const config = suite.config(type);
+    const { domid } = await suite.create(config, { paused: true });
+    await everyOperationRefused({ domid, uuid: randomUuid(suite.harness.random) });
+    expect(await suite.seen(config.uuid, 'the domain')).toMatchObject({ domid, paused: true });
   });
 
   test('Domain-0 is not to be touched', async () => {
-    await refused('command-failed', suite.driver.destroy(domId(0)));
-    await refused('command-failed', suite.driver.pause(domId(0)));
-    await refused('command-failed', suite.driver.requestShutdown(domId(0)));
+    const domain0 = { domid: domId(0), uuid: uuid('00000000-0000-0000-0000-000000000000') };
+    await refused('command-failed', suite.driver.destroy(domain0));
+    await refused('command-failed', suite.driver.pause(domain0));
+    await refused('command-failed', suite.driver.requestShutdown(domain0));
   });
 
   test('odd names are only names', async () => {
@@ -369,8 +262,9 @@ function describeNoticing(suite: Suite, type: DomainType): void {
     const { byHand } = suite.harness;
     const before = suite.driver.sequence();
     await byHand.create(config);
-    const { domid } = await suite.seen(config.uuid, 'the domain made by hand', ({ paused }) => !paused);
-    expect(await suite.driver.describe(domid)).toMatchObject({ type, kernel: config.kernel });
+    const made = await suite.seen(config.uuid, 'the domain made by hand', ({ paused }) => !paused);
+    const { domid } = made;
+    expect(await suite.driver.describe(made)).toMatchObject({ type, kernel: config.kernel });
     await byHand.pause(domid);
     await suite.seen(config.uuid, 'the pause by hand', ({ paused }) => paused);
     await byHand.unpause(domid);
@@ -390,9 +284,9 @@ function describeNoticing(suite: Suite, type: DomainType): void {
       });
     };
     const config = suite.config(type);
-    const domid = await suite.driver.create(config, { paused: true });
+    const made = await suite.create(config, { paused: true });
     const during = await figures();
-    await suite.driver.destroy(domid);
+    await suite.driver.destroy(made);
     await suite.gone(config.uuid);
     expect(await figures()).toBeGreaterThanOrEqual(during + config.memoryTargetBytes / 2);
   });
@@ -429,6 +323,27 @@ function describeFiles(suite: Suite): void {
     await expect(files.resizeImage(path, fromMib(1))).rejects.toMatchObject({ code: 'command-failed' });
     expect(await files.stat(path)).toBeUndefined();
     expect(await files.stat(`${path}.copy`)).toBeUndefined();
+  });
+
+  test('a directory is listed with the sizes of its files, not of those below it', async () => {
+    const { files } = suite.driver;
+    const directory = `${suite.harness.directory}/to "list'`;
+    expect(await files.list(directory)).toEqual([]);
+    await files.space(`${directory}/below`);
+    expect(await files.list(directory)).toEqual([]);
+    const paths = [`${directory}/one`, `${directory}/-two, with a name`, `${directory}/below/three`];
+    for (const [index, path] of paths.entries()) await files.createImage(path, fromMib(index + 1));
+    const listed = (await files.list(directory)).toSorted((a, b) => a.sizeBytes - b.sizeBytes);
+    expect(listed.map(({ name, sizeBytes }) => [name, sizeBytes])).toEqual([
+      ['one', fromMib(1)],
+      ['-two, with a name', fromMib(2)],
+    ]);
+    for (const { name, usedBytes, sizeBytes } of listed) {
+      expect(await files.stat(`${directory}/${name}`)).toEqual({ sizeBytes, usedBytes });
+    }
+    for (const path of paths) await files.remove(path);
+    expect(await files.list(directory)).toEqual([]);
+    await expect(files.list('etc')).rejects.toMatchObject({ code: 'bad-config' });
   });
 
   test('a path that is not absolute is refused', async () => {

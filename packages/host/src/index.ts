@@ -1,6 +1,10 @@
 export { bootableGuests, guestDirectory, guestFiles } from './bootable-guests.ts';
+export { applyGrubPlan, type AppliedGrub } from './doctor/apply-grub.ts';
+export { onControlDomain } from './doctor/control-domain.ts';
+export { gatherEvidence } from './doctor/dom0-evidence.ts';
 export { defaultModelShape, formatHostAddress, parseHostAddress, type HostAddressProblem } from './host-address.ts';
 export { ModelDriver } from './model/model-driver.ts';
 export { ModelHost, type ModelOperation } from './model/model-host.ts';
+export { parseModelSpeed, usualModelSpeed } from './model/model-speed.ts';
 export { openHost } from './open-host.ts';
 export { xlConfigText } from './xl/domain-config.ts';

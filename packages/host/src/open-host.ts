@@ -2,16 +2,23 @@ import { unreachable, type Clock } from '@xenolith/base';
 import type { HostAddress, HostDriver } from '@xenolith/xapi';
 import { ModelDriver } from './model/model-driver.ts';
 import { ModelHost } from './model/model-host.ts';
+import { usualModelSpeed } from './model/model-speed.ts';
 import { LocalTransport } from './xl/local-transport.ts';
 import { SshTransport } from './xl/ssh-transport.ts';
 import { XlDriver } from './xl/xl-driver.ts';
 
-/** The driver for a host of any kind. It does nothing until it is told to connect. */
-export function openHost(address: HostAddress, options: { readonly clock: Clock }): HostDriver {
-  const { clock } = options;
+/**
+ * The driver for a host of any kind. It does nothing until it is told to connect.
+ * @param options.modelSpeed how fast the time of modelled hosts goes, by the clock; 1 where absent
+ */
+export function openHost(
+  address: HostAddress,
+  options: { readonly clock: Clock; readonly modelSpeed?: number },
+): HostDriver {
+  const { clock, modelSpeed = usualModelSpeed } = options;
   switch (address.kind) {
     case 'model':
-      return new ModelDriver(new ModelHost(address.shape, address.seed, clock));
+      return new ModelDriver(new ModelHost(address.shape, address.seed, clock, { speed: modelSpeed }));
     case 'local':
       return new XlDriver(new LocalTransport(clock), clock);
     case 'ssh':

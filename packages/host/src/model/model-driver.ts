@@ -1,25 +1,37 @@
-import { bytes, disposable, domId, Signal, type Disposable, type DomId } from '@xenolith/base';
+import { bytes, disposable, domId, ns, Signal, type Disposable, type DomId } from '@xenolith/base';
 import { memoryOf, type Domain } from '@xenolith/hypervisor';
 import {
   HostError,
   type DomainConfig,
   type DomainDetails,
+  type DomainIdentity,
   type DomainInfo,
+  type DomainNodeMemory,
   type DomainPicture,
   type HostConsole,
   type HostDriver,
   type HostFacts,
   type HostFiles,
+  type HostMemory,
   type HostNews,
+  type HostScheduling,
   type RememberedHost,
+  type VcpuInfo,
 } from '@xenolith/xapi';
+import type { ModelCpupools } from './model-cpupools.ts';
 import { modelDiskBytes, type ModelFile } from './model-files.ts';
 import type { ModelHost, ModelOperation } from './model-host.ts';
+import { modelScheduling } from './model-scheduling.ts';
+
+/** How often figures are told, as the xl driver does. */
+const pollMs = 5000;
 
 /** A {@link HostDriver} over a modelled host. Operations take no time of the model's; what guests do does. */
 export class ModelDriver implements HostDriver {
   readonly kind = 'model';
   readonly files: HostFiles;
+  readonly scheduling: HostScheduling;
+  readonly memory: HostMemory;
   readonly #host: ModelHost;
   readonly #news = new Signal<HostNews>();
   readonly #subscriptions: Disposable[] = [];
@@ -27,10 +39,31 @@ export class ModelDriver implements HostDriver {
   #sequence = 0;
   #connected = false;
   #pictureDue = false;
+  #poll: Disposable = disposable(() => undefined);
 
   constructor(host: ModelHost) {
     this.#host = host;
     this.files = this.#makeFiles();
+    this.scheduling = modelScheduling({
+      cpupools: () => host.cpupools,
+      existing: (identity) => this.#existing(identity),
+      look: (work) =>
+        this.#attempt(() => {
+          this.#checkReachable();
+          return work();
+        }),
+      change: (work) => this.#operate('scheduling', work),
+    });
+    this.memory = {
+      states: () =>
+        this.#attempt(() => {
+          this.#checkReachable();
+          host.takeFailure('memory');
+          return host.balloons.states();
+        }),
+      setTarget: (identity, targetBytes) =>
+        this.#operate('memory', () => host.balloons.setTarget(this.#existing(identity).domid, targetBytes)),
+    };
   }
 
   connect(): Promise<HostFacts> {
@@ -63,11 +96,11 @@ export class ModelDriver implements HostDriver {
     });
   }
 
-  describe(domid: DomId): Promise<DomainDetails> {
+  describe(identity: DomainIdentity): Promise<DomainDetails> {
     return this.#attempt(() => {
       this.#checkReachable();
-      const { spec } = this.#existing(domid);
-      const config = this.#host.configOf(domid);
+      const { spec } = this.#existing(identity);
+      const config = this.#host.configOf(identity.domid);
       if (config === undefined) {
         return { type: spec.type, vcpusMax: spec.vcpus, memoryMaxBytes: spec.memoryBytes, disks: [], vifs: [] };
       }
@@ -90,29 +123,31 @@ export class ModelDriver implements HostDriver {
     return this.#operate('create', () => this.#host.create(config, options));
   }
 
-  pause(domid: DomId): Promise<void> {
-    return this.#operateOn('pause', domid, () => this.#host.hypervisor.pause(domid));
+  pause(identity: DomainIdentity): Promise<void> {
+    return this.#operateOn('pause', identity, ({ domid }) => this.#host.hypervisor.pause(domid));
   }
 
-  unpause(domid: DomId): Promise<void> {
-    return this.#operateOn('unpause', domid, () => this.#host.hypervisor.unpause(domid));
+  unpause(identity: DomainIdentity): Promise<void> {
+    return this.#operateOn('unpause', identity, ({ domid }) => this.#host.hypervisor.unpause(domid));
   }
 
-  requestShutdown(domid: DomId): Promise<void> {
-    return this.#operateOn('requestShutdown', domid, () => this.#host.hypervisor.request(domid, 'poweroff'));
+  requestShutdown(identity: DomainIdentity): Promise<void> {
+    return this.#operateOn('requestShutdown', identity, ({ domid }) =>
+      this.#host.hypervisor.request(domid, 'poweroff'),
+    );
   }
 
-  requestReboot(domid: DomId): Promise<void> {
-    return this.#operateOn('requestReboot', domid, () => this.#host.hypervisor.request(domid, 'reboot'));
+  requestReboot(identity: DomainIdentity): Promise<void> {
+    return this.#operateOn('requestReboot', identity, ({ domid }) => this.#host.hypervisor.request(domid, 'reboot'));
   }
 
-  destroy(domid: DomId): Promise<void> {
-    return this.#operateOn('destroy', domid, () => this.#host.destroy(domid));
+  destroy(identity: DomainIdentity): Promise<void> {
+    return this.#operateOn('destroy', identity, ({ domid }) => this.#host.destroy(domid));
   }
 
-  save(domid: DomId, path: string): Promise<void> {
-    return this.#operateOn('save', domid, (domain) => {
-      if (domain.paused) throw new HostError('command-failed', 'a paused domain cannot suspend itself');
+  save(identity: DomainIdentity, path: string): Promise<void> {
+    return this.#operateOn('save', identity, ({ domid, paused }) => {
+      if (paused) throw new HostError('command-failed', 'a paused domain cannot suspend itself');
       this.#host.save(domid, path);
     });
   }
@@ -121,12 +156,20 @@ export class ModelDriver implements HostDriver {
     return this.#operate('restore', () => this.#host.restore(path, config, options));
   }
 
-  openConsole(domid: DomId): Promise<HostConsole> {
+  memoryByNode(): Promise<readonly DomainNodeMemory[]> {
+    return this.#attempt(() => {
+      this.#checkReachable();
+      return this.#host.hypervisor
+        .domains()
+        .map(({ domid, allocation }) => ({ domid, bytesByNode: allocation.bytesByNode }));
+    });
+  }
+
+  openConsole(identity: DomainIdentity): Promise<HostConsole> {
     return this.#attempt(() => {
       this.#checkReachable();
       this.#host.takeFailure('openConsole');
-      this.#existing(domid);
-      return this.#makeConsole(domid);
+      return this.#makeConsole(this.#existing(identity).domid);
     });
   }
 
@@ -138,13 +181,27 @@ export class ModelDriver implements HostDriver {
     for (const subscription of this.#subscriptions.splice(0)) subscription.dispose();
     for (const console of this.#consoles) console.close();
     this.#connected = false;
+    this.#poll.dispose();
     return Promise.resolve();
+  }
+
+  /** CPU time passes without any event. */
+  #pollLater(): void {
+    this.#poll = this.#host.clock.after(pollMs, () => {
+      if (this.#host.reachable) {
+        this.#tell({ kind: 'domains', picture: this.#picture() });
+        this.#tellFigures();
+      }
+      this.#pollLater();
+    });
   }
 
   #begin(): void {
     if (this.#connected) return;
     this.#connected = true;
+    this.#pollLater();
     this.#subscriptions.push(
+      this.#host.run(),
       this.#host.onChange(() => this.#pictureSoon()),
       this.#host.onReachable((reachable) => {
         if (reachable) this.#announce();
@@ -181,7 +238,16 @@ export class ModelDriver implements HostDriver {
 
   #tellFigures(): void {
     const { memoryTotalBytes, memoryFreeBytes } = this.#host.hypervisor;
-    this.#tell({ kind: 'figures', figures: { memoryTotalBytes, memoryFreeBytes } });
+    this.#tell({
+      kind: 'figures',
+      figures: {
+        memoryTotalBytes,
+        memoryFreeBytes,
+        nodesFreeBytes: this.#host.hypervisor.nodeMemory().map(({ freeBytes }) => freeBytes),
+        timeNs: this.#host.timeNs(),
+        pcpuBusyNs: this.#host.pcpuBusyNs(),
+      },
+    });
   }
 
   #tell(news: HostNews): void {
@@ -189,7 +255,10 @@ export class ModelDriver implements HostDriver {
   }
 
   #picture(): DomainPicture {
-    return { sequence: this.#sequence, domains: this.#host.hypervisor.domains().map(domainInfo) };
+    const { cpupools, hypervisor } = this.#host;
+    const timeNs = this.#host.timeNs();
+    const domains = hypervisor.domains().map((domain) => domainInfo(domain, cpupools));
+    return { sequence: this.#sequence, timeNs, domains, cpupools: cpupools.list() };
   }
 
   async #operate<T>(operation: ModelOperation, work: () => T): Promise<T> {
@@ -202,17 +271,18 @@ export class ModelDriver implements HostDriver {
     });
   }
 
-  #operateOn(operation: ModelOperation, domid: DomId, work: (domain: Domain) => void): Promise<void> {
+  #operateOn(operation: ModelOperation, identity: DomainIdentity, work: (domain: Domain) => void): Promise<void> {
     return this.#operate(operation, () => {
-      const domain = this.#existing(domid);
-      if (domid === domId(0)) throw new HostError('command-failed', 'Domain-0 is the control domain');
+      const domain = this.#existing(identity);
+      if (identity.domid === domId(0)) throw new HostError('command-failed', 'Domain-0 is the control domain');
       work(domain);
     });
   }
 
-  #existing(domid: DomId): Domain {
+  #existing({ domid, uuid }: DomainIdentity): Domain {
     const domain = this.#host.hypervisor.domain(domid);
-    if (domain === undefined) throw new HostError('no-such-domain', `there is no domain ${domid}`);
+    if (domain?.spec.uuid !== uuid)
+      throw new HostError('no-such-domain', `there is no domain ${domid} of uuid ${uuid}`);
     return domain;
   }
 
@@ -287,6 +357,10 @@ export class ModelDriver implements HostDriver {
           const file = files.get(path);
           return file === undefined ? undefined : { sizeBytes: file.sizeBytes, usedBytes: file.usedBytes };
         }),
+      list: (directory) =>
+        change(() =>
+          [...files.in(directory)].map(([name, { sizeBytes, usedBytes }]) => ({ name, sizeBytes, usedBytes })),
+        ),
     };
   }
 }
@@ -296,7 +370,13 @@ function grown(path: string, file: ModelFile, sizeBytes: ModelFile['sizeBytes'])
   return { ...file, sizeBytes };
 }
 
-function domainInfo(domain: Domain): DomainInfo {
+const vcpuFigures = (vcpus: readonly VcpuInfo[]): Pick<DomainInfo, 'cpuTimeNs' | 'vcpuTimesNs' | 'vcpuStates'> => ({
+  cpuTimeNs: ns(vcpus.reduce((sum, { cpuTimeNs }) => sum + cpuTimeNs, 0)),
+  vcpuTimesNs: vcpus.map(({ cpuTimeNs }) => cpuTimeNs),
+  vcpuStates: vcpus.map(({ pcpu, state }) => ({ ...(pcpu === undefined ? {} : { pcpu }), state })),
+});
+
+function domainInfo(domain: Domain, cpupools: ModelCpupools): DomainInfo {
   return {
     domid: domain.domid,
     uuid: domain.spec.uuid,
@@ -305,6 +385,8 @@ function domainInfo(domain: Domain): DomainInfo {
     dying: domain.dying,
     ...(domain.shutdown === undefined ? {} : { shutdown: domain.shutdown }),
     memoryBytes: memoryOf(domain),
-    vcpusOnline: domain.spec.vcpus,
+    vcpusOnline: cpupools.vcpusOnline(domain.domid),
+    ...vcpuFigures(cpupools.vcpusOf(domain.domid)),
+    cpupool: cpupools.cpupoolOf(domain.domid),
   };
 }

@@ -2,6 +2,7 @@ import { present } from '@xenolith/base';
 import type { HostFacts, ModelShape } from '@xenolith/xapi';
 import type { Hypervisor } from '@xenolith/hypervisor';
 import { bootableGuests } from '../bootable-guests.ts';
+import type { ModelCpupools } from './model-cpupools.ts';
 
 /** The one bridge of a modelled host, with its one network card as a port. */
 export const modelBridge = 'xenbr0';
@@ -10,7 +11,8 @@ export const modelBridge = 'xenbr0';
 export function modelFacts(
   shape: ModelShape,
   hypervisor: Hypervisor,
-  identity: Pick<HostFacts, 'systemUuid'> & { readonly mac: string },
+  cpupools: ModelCpupools,
+  identity: Pick<HostFacts, 'systemUuid' | 'bootId'> & { readonly mac: string },
 ): HostFacts {
   const memory = hypervisor.nodeMemory();
   return {
@@ -18,7 +20,7 @@ export function modelFacts(
     xenVersion: 'model',
     xenCapabilities: ['xen-3.0-x86_64', 'hvm-3.0-x86_32', 'hvm-3.0-x86_32p', 'hvm-3.0-x86_64'],
     virtCapabilities: ['pv', 'hvm', 'hap'],
-    xenScheduler: 'none',
+    xenScheduler: cpupools.list()[0]?.scheduler ?? '',
     xenCommandLine: `dom0_mem=${shape.dom0MemoryBytes / 1024}K,max:${shape.dom0MemoryBytes / 1024}K`,
     kernelRelease: 'model',
     machine: 'x86_64',
@@ -46,5 +48,6 @@ export function modelFacts(
     ],
     guests: bootableGuests,
     ...(identity.systemUuid === undefined ? {} : { systemUuid: identity.systemUuid }),
+    ...(identity.bootId === undefined ? {} : { bootId: identity.bootId }),
   };
 }

@@ -30,10 +30,25 @@ export class ModelFiles {
     return file;
   }
 
+  /** The names of all files. */
+  get paths(): readonly string[] {
+    return [...this.#files.keys()];
+  }
+
   get freeBytes(): Bytes {
     let free: number = modelDiskBytes;
     for (const file of this.#files.values()) free -= file.usedBytes;
     return bytes(free);
+  }
+
+  /** The files in a directory itself, by name. @throws HostError bad-config when the path is not absolute. */
+  *in(directory: string): Generator<readonly [string, ModelFile]> {
+    checkPath(directory);
+    const prefix = `${directory}/`;
+    for (const [path, file] of this.#files) {
+      const name = path.slice(prefix.length);
+      if (path.startsWith(prefix) && !/[/\p{Cc}]/u.test(name)) yield [name, file];
+    }
   }
 
   /** Adds a file. @throws HostError exists, no-space, bad-config. */

@@ -90,7 +90,7 @@ test('rename-restart leaves the dead domain under another name and uuid', async 
   const { clock, driver } = await begin();
   const made = config({ onReboot: 'rename-restart' });
   const domid = await driver.create(made, { paused: false });
-  await driver.requestReboot(domid);
+  await driver.requestReboot({ domid, uuid: made.uuid });
   await clock.advanceAsync(guestTimesMs.boot + guestTimesMs.answer);
   const { domains } = await driver.refresh();
   expect(domains.find((domain) => domain.domid === domid)).toMatchObject({ shutdown: 'reboot', name: `web-${domid}` });
@@ -103,9 +103,10 @@ test('what the records say was there is there again: domains by their domids, fi
   const second = config();
   driver.remember({
     domains: [
-      { ...second, domid: domId(9), paused: true },
-      { ...first, domid: domId(4), paused: false },
+      { ...second, domid: domId(9), paused: true, strict: false },
+      { ...first, domid: domId(4), paused: false, strict: false },
     ],
+    cpupools: [],
     files: [{ path: '/srv/saved', sizeBytes: bytes(7) }],
   });
   const { domains } = await driver.refresh();
@@ -142,7 +143,7 @@ test('a domain that does not fit on the disk runs on when its saving fails', asy
   await driver.connect();
   const big = config({ memoryMaxBytes: sizeBytes, memoryTargetBytes: sizeBytes });
   const domid = await driver.create(big, { paused: false });
-  await expect(driver.save(domid, '/srv/saved')).rejects.toMatchObject({ code: 'no-space' });
+  await expect(driver.save({ domid, uuid: big.uuid }, '/srv/saved')).rejects.toMatchObject({ code: 'no-space' });
   expect(await domids(driver)).toEqual([0, domid]);
   expect(await driver.files.stat('/srv/saved')).toBeUndefined();
 });

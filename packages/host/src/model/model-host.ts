@@ -2,25 +2,53 @@ import {
   assert,
   bytes,
   domId,
+  ns,
+  present,
   randomUuid,
   SeededRandom,
+  scaledClock,
   Signal,
   type Clock,
   type Disposable,
   type DomId,
+  type Ns,
+  type Uuid,
 } from '@xenolith/base';
-import { Hypervisor, type HypervisorEvent, type ShutdownCode } from '@xenolith/hypervisor';
+import {
+  guestTimesMs,
+  guestWorks,
+  Hypervisor,
+  Machine,
+  memoryOf,
+  PacedMachine,
+  type HypervisorEvent,
+  type ShutdownCode,
+} from '@xenolith/hypervisor';
 import {
   HostError,
   type DomainConfig,
   type DomainEndAction,
+  type DomainPlacement,
   type HostFacts,
   type ModelShape,
   type RememberedHost,
 } from '@xenolith/xapi';
 import { guestFiles } from '../bootable-guests.ts';
+import { ModelBalloons } from './model-balloons.ts';
+import { ModelCpupools, type MemberSpec } from './model-cpupools.ts';
 import { modelBridge, modelFacts } from './model-facts.ts';
 import { ModelFiles } from './model-files.ts';
+import { automaticPlacement } from './model-placement.ts';
+
+/** A hundred days; 2^53 ns are four more. */
+const ageMaxNs = ns(8_640_000_000_000_000);
+
+export interface ModelHostOptions {
+  /** How fast the time of domains and of what schedules them goes, in model seconds per second of the clock; 1 when absent. */
+  readonly speed?: number;
+  /** When what schedules begins anew, in its own time; a hundred days when absent. */
+  readonly ageMaxNs?: Ns;
+}
 
 /** Operations that {@link ModelHost.failNext} can make fail. */
 export type ModelOperation =
@@ -33,6 +61,8 @@ export type ModelOperation =
   | 'save'
   | 'restore'
   | 'openConsole'
+  | 'scheduling'
+  | 'memory'
   | 'files';
 
 /**
@@ -42,31 +72,82 @@ export type ModelOperation =
 export class ModelHost {
   readonly shape: ModelShape;
   readonly files = new ModelFiles();
-  readonly #clock: Clock;
+  readonly clock: Clock;
+  readonly #seed: number;
   readonly #random: SeededRandom;
+  readonly #speed: number;
+  readonly #ageMaxNs: Ns;
   readonly #identity: Pick<HostFacts, 'systemUuid'> & { readonly mac: string };
   readonly #changes = new Signal<void>();
   readonly #reachability = new Signal<boolean>();
   readonly #configs = new Map<DomId, DomainConfig>();
   readonly #failures = new Map<ModelOperation, HostError>();
   #hypervisor: Hypervisor;
+  readonly #machine: PacedMachine;
+  #cpupools: ModelCpupools;
+  #balloons: ModelBalloons;
+  /** The wall clock at the host's speed. */
+  readonly #guestClock: Clock;
+  /** What the domain that is being made says of scheduling. */
+  #joining: MemberSpec | undefined;
   #events: Disposable;
   #reachable = true;
+  /** Another one after each {@link reset}. */
+  #bootId: Uuid;
 
-  constructor(shape: ModelShape, seed: number, clock: Clock) {
+  constructor(shape: ModelShape, seed: number, clock: Clock, options: ModelHostOptions = {}) {
     this.shape = shape;
-    this.#clock = clock;
+    this.clock = clock;
+    this.#seed = seed;
+    this.#speed = options.speed ?? 1;
+    this.#ageMaxNs = options.ageMaxNs ?? ageMaxNs;
     this.#random = new SeededRandom(seed);
     this.#identity = { systemUuid: randomUuid(this.#random), mac: localMac(this.#random) };
+    this.#bootId = randomUuid(this.#random);
     for (const path of Object.values(guestFiles)) {
       this.files.add(path, { kind: 'guest', sizeBytes: bytes(0), usedBytes: bytes(0) });
     }
-    this.#hypervisor = new Hypervisor(shape, clock);
+    this.#guestClock = scaledClock(clock, this.#speed);
+    this.#hypervisor = this.#boot();
+    this.#balloons = new ModelBalloons(this.#hypervisor, this.#guestClock);
+    this.#machine = new PacedMachine(this.#switchOn(), { clock, speed: this.#speed });
+    this.#cpupools = this.#bootCpupools();
     this.#events = this.#hypervisor.onEvent((event) => this.#heard(event));
+  }
+
+  /** Lets the host's time pass also when nobody looks, until disposed. */
+  run(): Disposable {
+    return this.#machine.keepUp();
+  }
+
+  /**
+   * The host's own time: 0 when it was switched on. Before it passes 2^53, where it would not be exact any more, what
+   * schedules begins anew, with the same pools and domains; not in the midst of anything, so whoever looks asks for it first.
+   */
+  timeNs(): Ns {
+    const machine = this.#machine.caughtUp();
+    if (machine.core.now < this.#ageMaxNs) return ns(machine.core.now);
+    const next = this.#switchOn();
+    this.#cpupools.goOnWith(next, machine);
+    this.#machine.replace(next);
+    return ns(0);
+  }
+
+  /** How long each pCPU has been busy in the host's own time. */
+  pcpuBusyNs(): readonly Ns[] {
+    return this.#machine.caughtUp().pcpuBusyNs();
   }
 
   get hypervisor(): Hypervisor {
     return this.#hypervisor;
+  }
+
+  get cpupools(): ModelCpupools {
+    return this.#cpupools;
+  }
+
+  get balloons(): ModelBalloons {
+    return this.#balloons;
   }
 
   get reachable(): boolean {
@@ -74,7 +155,7 @@ export class ModelHost {
   }
 
   facts(): HostFacts {
-    return modelFacts(this.shape, this.#hypervisor, this.#identity);
+    return modelFacts(this.shape, this.#hypervisor, this.#cpupools, { ...this.#identity, bootId: this.#bootId });
   }
 
   /** Something about the domains changed. */
@@ -101,7 +182,12 @@ export class ModelHost {
       if (domain.domid !== domId(0)) this.#hypervisor.destroy(domain.domid);
     }
     this.#configs.clear();
-    this.#hypervisor = new Hypervisor(this.shape, this.#clock);
+    this.#balloons.end();
+    this.#bootId = randomUuid(this.#random);
+    this.#hypervisor = this.#boot();
+    this.#balloons = new ModelBalloons(this.#hypervisor, this.#guestClock);
+    this.#machine.replace(this.#switchOn());
+    this.#cpupools = this.#bootCpupools();
     this.#events = this.#hypervisor.onEvent((event) => this.#heard(event));
     this.setReachable(true);
   }
@@ -147,14 +233,17 @@ export class ModelHost {
     this.#hypervisor.destroy(domid);
   }
 
-  /** `xl restore`. @throws HostError command-failed when the file is no saved domain. */
+  /** `xl restore`, and the file is gone before the domain runs. @throws HostError command-failed when it is no saved domain. */
   restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): DomId {
     const file = this.files.existing(path);
     if (file.kind !== 'saved' && file.kind !== 'unknown') {
       throw new HostError('command-failed', `${path} is not a saved domain`);
     }
     this.#checkDevices(config);
-    return this.#build(config, { ...options, booted: true });
+    const domid = this.#build(config, { paused: true, booted: true });
+    this.files.remove(path);
+    if (!options.paused) this.#hypervisor.unpause(domid);
+    return domid;
   }
 
   /** Puts back what was there before this process began; what does not fit is not there. */
@@ -164,8 +253,18 @@ export class ModelHost {
         this.files.put(path, { kind: 'unknown', sizeBytes, usedBytes: bytes(0) });
       }
     }
-    for (const domain of [...known.domains].sort((a, b) => a.domid - b.domid)) {
-      if (this.#hypervisor.domain(domain.domid) !== undefined) continue;
+    if (known.cpupools !== undefined) this.#cpupools.remember(known.cpupools);
+    const pools = new Set(this.#cpupools.list().map(({ name }) => name));
+    for (const { cpupool, nodes, strict, ...rest } of [...known.domains].sort((a, b) => a.domid - b.domid)) {
+      if (this.#hypervisor.domain(rest.domid) !== undefined) continue;
+      const on = (nodes ?? []).filter((node) => node < this.shape.nodes);
+      const pcpus = this.#hypervisor.topology.pcpus.filter(({ node }) => on.includes(node)).map(({ pcpu }) => pcpu);
+      // Its pool may be gone, with nobody to say so: then it is in the first one.
+      const domain = {
+        ...rest,
+        ...(cpupool === undefined || !pools.has(cpupool) ? {} : { cpupool }),
+        ...(on.length === 0 ? {} : { placement: { nodes: on, pcpus, strict } }),
+      };
       try {
         this.#build(domain, { paused: domain.paused, booted: true, domid: domain.domid });
       } catch (error) {
@@ -178,6 +277,10 @@ export class ModelHost {
     config: DomainConfig,
     options: { readonly paused: boolean; readonly booted?: boolean; readonly domid?: DomId },
   ): DomId {
+    const placement = config.placement ?? automaticPlacement(this.#hypervisor, this.#cpupools, config);
+    const member = memberSpec(config, placement, options.booted ?? false);
+    this.#cpupools.checkJoin(member);
+    this.#joining = member;
     const made = this.#hypervisor.create(
       {
         uuid: config.uuid,
@@ -191,10 +294,13 @@ export class ModelHost {
       {
         booted: options.booted ?? false,
         ...(options.domid === undefined ? {} : { domid: options.domid }),
+        ...(placement === undefined ? {} : { nodes: placement.nodes }),
       },
     );
+    this.#joining = undefined;
     if (!made.ok) throw creationError(made.error);
     this.#configs.set(made.value, config);
+    this.#balloons.join(made.value, config);
     if (!options.paused) this.#hypervisor.unpause(made.value);
     return made.value;
   }
@@ -222,14 +328,52 @@ export class ModelHost {
     }
   }
 
+  /** What domains do takes its time by the model's clock. */
+  #boot(): Hypervisor {
+    return new Hypervisor(this.shape, this.#guestClock);
+  }
+
+  /** What schedules begins anew. */
+  #switchOn(): Machine {
+    return new Machine({ topology: this.#hypervisor.topology, seed: this.#seed });
+  }
+
+  /** One pool, with Domain-0 in it. */
+  #bootCpupools(): ModelCpupools {
+    const { topology } = this.#hypervisor;
+    const cpupools = new ModelCpupools(topology, this.#machine, () => this.#changes.emit());
+    for (const { domid, spec } of this.#hypervisor.domains()) {
+      const vcpus = { vcpusOnline: spec.vcpus, vcpusMax: spec.vcpus };
+      cpupools.join(domid, { ...vcpus, parameters: {}, work: 'idle', bootNs: 0 });
+      this.#machine.caughtUp().unpause(domid);
+    }
+    return cpupools;
+  }
+
   #sizeOf(domid: DomId): ReturnType<typeof bytes> {
     const domain = this.#hypervisor.domain(domid);
     assert(domain !== undefined, `domain ${domid}`);
-    return domain.spec.memoryBytes;
+    return memoryOf(domain);
   }
 
   #heard(event: HypervisorEvent): void {
-    if (event.kind === 'destroyed') this.#configs.delete(event.domid);
+    if (event.kind === 'created') {
+      const { vcpus } = present(this.#hypervisor.domain(event.domid), `domain ${event.domid}`).spec;
+      this.#cpupools.join(
+        event.domid,
+        this.#joining ?? { vcpusOnline: vcpus, vcpusMax: vcpus, parameters: {}, work: 'idle', bootNs: 0 },
+      );
+    }
+    if (event.kind === 'destroyed') {
+      this.#configs.delete(event.domid);
+      this.#balloons.leave(event.domid);
+      this.#cpupools.leave(event.domid);
+    }
+    if (event.kind === 'paused' || event.kind === 'shutdown') this.#machine.caughtUp().pause(event.domid);
+    if (event.kind === 'unpaused' && this.#hypervisor.domain(event.domid)?.shutdown === undefined) {
+      this.#machine.caughtUp().unpause(event.domid);
+      this.#balloons.goOn();
+    }
     if (event.kind === 'shutdown') this.#endAction(event.domid);
     this.#changes.emit();
   }
@@ -240,6 +384,16 @@ export class ModelHost {
     const code = this.#hypervisor.domain(domid)?.shutdown;
     if (config === undefined || code === undefined || code === 'suspend') return;
     const action = actionFor(config, code);
+    const { weight, cap } = this.#cpupools.parametersOf(domid);
+    // As xl does, which makes it again from what the hypervisor says of the old one.
+    const again = {
+      ...config,
+      cpupool: this.#cpupools.cpupoolOf(domid),
+      memoryTargetBytes: this.#balloons.targetOf(domid) ?? config.memoryTargetBytes,
+      vcpusAtStartup: this.#cpupools.vcpusOnline(domid),
+      ...(weight === undefined ? {} : { weight }),
+      ...(cap === undefined ? {} : { cap }),
+    };
     if (action === 'preserve') return;
     if (action === 'rename-restart') {
       this.#hypervisor.rename(domid, `${config.nameLabel}-${domid}`, randomUuid(this.#random));
@@ -248,12 +402,31 @@ export class ModelHost {
     }
     if (action === 'destroy') return;
     try {
-      this.#build(config, { paused: false });
+      this.#build(again, { paused: false });
     } catch (error) {
       // As with xl: a domain that cannot be built again is gone, and the picture shows it.
       if (!(error instanceof HostError)) throw error;
     }
   }
+}
+
+/** What a configuration says of scheduling. */
+function memberSpec(
+  { cpupool, vcpusAtStartup, vcpusMax, weight, cap, cpus, work }: DomainConfig,
+  placement: DomainPlacement | undefined,
+  booted: boolean,
+): MemberSpec {
+  const hard = placement?.strict === true ? placement.pcpus : cpus;
+  return {
+    vcpusOnline: vcpusAtStartup,
+    vcpusMax: Math.max(vcpusMax, vcpusAtStartup),
+    work: guestWorks.find((name) => name === work) ?? 'idle',
+    bootNs: booted ? 0 : guestTimesMs.boot * 1e6,
+    parameters: { ...(weight === undefined ? {} : { weight }), ...(cap === undefined ? {} : { cap }) },
+    ...(cpupool === undefined ? {} : { cpupool }),
+    ...(hard === undefined ? {} : { hard }),
+    ...(placement === undefined ? {} : { soft: placement.pcpus }),
+  };
 }
 
 function actionFor(config: DomainConfig, code: ShutdownCode): DomainEndAction {

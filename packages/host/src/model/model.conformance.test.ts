@@ -39,5 +39,5 @@ describeHostDriver(
       close: () => Promise.resolve(),
     });
   },
-  { types: ['pv', 'pvh'], timeoutMs: 10_000 },
+  { types: ['pv', 'pvh'], absentScheduler: 'sedf', timeoutMs: 10_000 },
 );

@@ -1,6 +1,6 @@
 /** A control domain for tests: a real SSH server in this process, whose shell says what the test wants. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostAddress } from '@xenolith/xapi';
@@ -22,6 +22,11 @@ export interface FakeDom0 {
   /** A private key that the server does not know. */
   readonly otherKey: string;
   shell: FakeShell;
+  /**
+   * Answers at once, without waiting for stdin, and in one piece: that the command was begun, its output, its exit code
+   * and its end come in a single packet of TCP, as they do from a host that is faster than we are.
+   */
+  allAtOnce: boolean;
   /** What came in so far. */
   readonly commands: { readonly text: string; readonly stdin: string }[];
   /** Ends all connections at once. */
@@ -34,7 +39,8 @@ export async function startFakeDom0(shell: FakeShell): Promise<FakeDom0> {
   const directory = await mkdtemp(join(tmpdir(), 'fake-dom0-'));
   const [hostKey, userKey, otherKey] = [keyPair(), keyPair(), keyPair()];
   const connections = new Set<Connection>();
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => {
+  const sshServer = new ssh2.Server({ hostKeys: [hostKey.private] });
+  const serveConnection = (connection: Connection, socket: Socket): void => {
     connections.add(connection);
     connection.on('close', () => connections.delete(connection));
     connection.on('error', () => undefined);
@@ -48,8 +54,24 @@ export async function startFakeDom0(shell: FakeShell): Promise<FakeDom0> {
     connection.on('session', (accept) => {
       const session = accept();
       session.on('pty', (acceptPty) => acceptPty?.());
-      session.on('exec', (acceptExec, _reject, info) => serve(fake, acceptExec(), info.command));
+      session.on('exec', (acceptExec, _reject, info) => {
+        if (!fake.allAtOnce) {
+          serve(fake, acceptExec(), info.command);
+          return;
+        }
+        socket.cork();
+        const channel = acceptExec();
+        channel.on('error', () => undefined);
+        fake.commands.push({ text: info.command, stdin: '' });
+        answer(fake.shell(info.command, ''), channel);
+        // The end of the channel is sent when its stream has finished, which is not at once.
+        setImmediate(() => socket.uncork());
+      });
     });
+  };
+  const server = createServer((socket) => {
+    sshServer.once('connection', (connection) => serveConnection(connection, socket));
+    sshServer.injectSocket(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -72,6 +94,7 @@ export async function startFakeDom0(shell: FakeShell): Promise<FakeDom0> {
     otherKnownHosts: knownHosts(otherKey),
     otherKey: otherKey.private,
     shell,
+    allAtOnce: false,
     commands: [],
     cut() {
       for (const connection of connections) connection.end();
@@ -110,11 +133,14 @@ function serve(fake: FakeDom0, channel: ServerChannel, text: string): void {
   });
   channel.on('end', () => {
     fake.commands.push({ text, stdin });
-    const answer = fake.shell(text, stdin);
-    if (answer === 'hang') return;
-    channel.stderr.write(answer.stderr ?? '');
-    channel.write(answer.stdout ?? '');
-    channel.exit(answer.exitCode ?? 0);
-    channel.end();
+    answer(fake.shell(text, stdin), channel);
   });
+}
+
+function answer(given: FakeAnswer, channel: ServerChannel): void {
+  if (given === 'hang') return;
+  channel.stderr.write(given.stderr ?? '');
+  channel.write(given.stdout ?? '');
+  channel.exit(given.exitCode ?? 0);
+  channel.end();
 }

@@ -1,5 +1,6 @@
-import { domId, fromKib, fromMib, isUuid, ns, toMibUp } from '@xenolith/base';
+import { domId, fromKib, fromMib, isUuid, ns, toMibUp, type PcpuId } from '@xenolith/base';
 import {
+  formatXlBitmap,
   formatXlConfig,
   XlConfigError,
   type XlDiskConfig,
@@ -36,9 +37,12 @@ export function xlConfigText(config: DomainConfig, name: string): string {
       maxmemMib: toMibUp(config.memoryMaxBytes),
       vcpus: config.vcpusAtStartup,
       maxvcpus: config.vcpusMax,
-      cpus: config.cpus,
+      cpus: pcpuText(config.placement?.strict === true ? config.placement.pcpus : config.cpus),
+      // Any soft affinity, also to everything, keeps libxl from choosing nodes (numa_place_domain in tools/libs/light/libxl_dom.c).
+      cpusSoft: pcpuText(config.placement?.pcpus),
       cpuWeight: config.weight,
       cap: config.cap,
+      pool: config.cpupool,
       disks: config.disks.map(({ device, path, format, readOnly, cdrom }) => ({
         vdev: device,
         format,
@@ -57,7 +61,11 @@ export function xlConfigText(config: DomainConfig, name: string): string {
   }
 }
 
-/** A line of `xl list -v`; undefined for what is no guest and not Domain-0 (a stub domain has the uuid of zeros too). */
+/** As one text: a list of texts would be one for each vCPU. What the host has not is ignored (`libxl_bitmap_set`). */
+const pcpuText = (pcpus: readonly PcpuId[] | undefined): string | undefined =>
+  pcpus === undefined ? undefined : formatXlBitmap(pcpus);
+
+/** A line of `xl list -v` or `xl list -v -c`; undefined for what is no guest and not Domain-0 (a stub domain has the uuid of zeros too). */
 export function domainInfoOf(domain: XlDomain): DomainInfo | undefined {
   const { uuid, state, shutdownReason } = domain;
   if (uuid === undefined || !isUuid(uuid)) return undefined;
@@ -72,6 +80,7 @@ export function domainInfoOf(domain: XlDomain): DomainInfo | undefined {
     ...(shutdownReason === undefined ? {} : { shutdown: shutdownReason === 'unknown' ? 'crash' : shutdownReason }),
     memoryBytes: fromMib(domain.memoryMib),
     vcpusOnline: domain.vcpus,
+    ...(domain.cpupool === undefined || domain.cpupool === '' ? {} : { cpupool: domain.cpupool }),
     cpuTimeNs: ns(Math.round(domain.cpuTimeSeconds * 10) * 100_000_000),
   };
 }

@@ -1,13 +1,8 @@
 import { fromMib, isUuid, nodeId, pcpuId } from '@xenolith/base';
-import { parseXlInfo, shellQuote, XlParseError, type XlInfo } from '@xenolith/wire';
+import { parseXlInfo, XlParseError, type XlInfo } from '@xenolith/wire';
 import { HostError, type HostFacts, type HostFigures, type InterfaceFacts } from '@xenolith/xapi';
 import { bootableGuests, guestFiles } from '../bootable-guests.ts';
-import { scriptExit, scriptHead } from './host-script.ts';
-
-/** A line of a script's output that begins a section; neither xl nor /proc write such a line. */
-const mark = '@xenolith ';
-
-const section = (name: string): string => `echo; echo ${shellQuote(mark + name)}; `;
+import { readSections, scriptExit, scriptHead, section } from './host-script.ts';
 
 /**
  * Everything about a host in one command: `xl info -n`, then what the control domain's /proc, /sys and `ip` say. All but
@@ -24,6 +19,7 @@ export const factsScript =
   'b=$(readlink "$d/brport/bridge"); echo "$n|$k|$a|$m|$c|${b##*/}"; done; ' +
   `${section('ipv4')}ip -o -4 addr show 2>/dev/null; ` +
   `${section('uuid')}cat /sys/class/dmi/id/product_uuid 2>/dev/null; ` +
+  `${section('boot')}cat /proc/sys/kernel/random/boot_id 2>/dev/null; ` +
   `${section('guest')}[ -r ${guestFiles.kernel} ] && [ -r ${guestFiles.ramdisk} ] && echo yes; exit 0`;
 
 /** Reads what {@link factsScript} printed. @throws HostError not-xen when xl's part makes no sense */
@@ -32,6 +28,7 @@ export function readFacts(output: string): HostFacts {
   const info = readInfo(sections.get('') ?? '');
   const cpu = readCpuInfo(sections.get('cpu') ?? '');
   const uuid = (sections.get('uuid') ?? '').trim().toLowerCase();
+  const bootId = (sections.get('boot') ?? '').trim();
   const hostname = (sections.get('hostname') ?? '').trim();
   const cpuVendor = cpu.get('vendor_id');
   const cpuModelName = cpu.get('model name');
@@ -69,13 +66,18 @@ export function readFacts(output: string): HostFacts {
     ...(cpuModelName === undefined ? {} : { cpuModelName }),
     ...(cpuFlags === undefined ? {} : { cpuFlags }),
     ...(isUuid(uuid) && !/^(?:0|f|-)+$/.test(uuid) ? { systemUuid: uuid } : {}),
+    ...(isUuid(bootId) ? { bootId } : {}),
   };
 }
 
-/** What `xl info` says that changes with every domain. @throws HostError not-xen */
+/** What `xl info -n` says that changes with every domain. @throws HostError not-xen */
 export function readFigures(text: string): HostFigures {
   const info = readInfo(text);
-  return { memoryTotalBytes: fromMib(info.totalMemoryMib), memoryFreeBytes: fromMib(info.freeMemoryMib) };
+  return {
+    memoryTotalBytes: fromMib(info.totalMemoryMib),
+    memoryFreeBytes: fromMib(info.freeMemoryMib),
+    nodesFreeBytes: info.numaNodes.map(({ memfreeMib }) => fromMib(memfreeMib)),
+  };
 }
 
 function readInfo(text: string): XlInfo {
@@ -85,15 +87,6 @@ function readInfo(text: string): XlInfo {
     if (error instanceof XlParseError) throw new HostError('not-xen', error.message, { command: 'xl info -n' });
     throw error;
   }
-}
-
-function readSections(output: string): ReadonlyMap<string, string> {
-  const sections = new Map<string, string>();
-  for (const part of `\n${mark}\n${output}`.split(`\n${mark}`).slice(1)) {
-    const end = part.indexOf('\n');
-    sections.set(part.slice(0, end), part.slice(end + 1));
-  }
-  return sections;
 }
 
 /** `key : value` lines of the first CPU in /proc/cpuinfo. */

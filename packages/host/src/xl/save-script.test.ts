@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { domId } from '@xenolith/base';
+import { domId, uuid } from '@xenolith/base';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { saveScript } from './host-script.ts';
+
+const domain = { domid: domId(7), uuid: uuid('930c6acf-e7a8-4cb5-a9af-617328058e48') };
 
 let directory = '';
 beforeEach(() => {
@@ -17,7 +19,7 @@ const xl = (exitCode: number): string => `xl() { echo "domain $2" >"$3"; return 
 
 /** Runs the script in a real shell; gives its exit code and what is in the directory then. */
 function run(before: string, name = 'saved'): { readonly status: number | null; readonly files: readonly string[] } {
-  const { status } = spawnSync('sh', ['-c', before + saveScript(domId(7), join(directory, name))]);
+  const { status } = spawnSync('sh', ['-c', before + saveScript(domain, join(directory, name))]);
   return { status, files: readdirSync(directory) };
 }
 

@@ -133,12 +133,13 @@ export class SshTransport implements Transport {
           leave();
           return;
         }
-        const stream = await this.#session(connection, tellingItsEnd(command.text), false);
-        stop = () => stream.close();
-        collect(stream, command.stdin, this.name, (outcome) => {
-          settle(() => {
-            if (outcome instanceof HostError) reject(this.#lostOr(connection, outcome));
-            else resolve(outcome);
+        await this.#session(connection, command.text, false, (stream) => {
+          stop = () => stream.close();
+          collect(stream, command.stdin, this.name, (outcome) => {
+            settle(() => {
+              if (outcome instanceof HostError) reject(this.#lostOr(connection, outcome));
+              else resolve(outcome);
+            });
           });
         });
       };
@@ -152,7 +153,7 @@ export class SshTransport implements Transport {
     const connection = this.#connection;
     if (connection === undefined) throw this.#unconnected();
     try {
-      return openChannel(await this.#session(connection, text, options.terminal));
+      return await this.#session(connection, text, options.terminal, openChannel);
     } catch (error) {
       throw error instanceof HostError ? error : this.#sessionError(connection, error);
     }
@@ -214,10 +215,19 @@ export class SshTransport implements Transport {
     client.on('close', () => lose('the host closed the connection'));
   }
 
-  #session(connection: Connection, text: string, terminal: boolean): Promise<ClientChannel> {
+  /**
+   * Begins a command and hands its stream to `attend` at once, not in a later turn: when the host answers in one piece,
+   * the exit code is told in this very turn, to who listens by then.
+   */
+  #session<T>(
+    connection: Connection,
+    text: string,
+    terminal: boolean,
+    attend: (stream: ClientChannel) => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const take = (error: Error | undefined, stream: ClientChannel): void => {
-        if (error === undefined || error === null) resolve(stream);
+        if (error === undefined || error === null) resolve(attend(stream));
         else reject(error);
       };
       // A raw terminal from the first byte: what is typed is the guest's to echo.
@@ -303,22 +313,6 @@ function hostKeyAlgorithms(knownTypes: readonly string[]): ServerHostKeyAlgorith
   return [...new Set([...known, ...Object.values(algorithmsByKeyType).flat()])];
 }
 
-/** Stands before the exit code at the end of stderr; no program writes it there. */
-const endMark = '\u001e';
-
-/**
- * A script that also says its exit code as the last of its stderr: a loaded sshd has been seen to close a channel
- * without the message that carries it.
- */
-const tellingItsEnd = (text: string): string => `( ${text}\n); rc=$?; printf '\\036%d' "$rc" >&2; exit "$rc"`;
-
-/** What was said on stderr, and the exit code that {@link tellingItsEnd} put at its end. */
-function splitEnd(text: string): { readonly words: string; readonly toldCode?: number } {
-  const at = text.lastIndexOf(endMark);
-  const code = at < 0 ? null : /^\d{1,3}$/.exec(text.slice(at + 1));
-  return code === null ? { words: text } : { words: text.slice(0, at), toldCode: Number(code[0]) };
-}
-
 /** Gathers a session's output until it is over. */
 function collect(
   stream: ClientChannel,
@@ -344,12 +338,10 @@ function collect(
   });
   stream.on('error', () => undefined);
   stream.on('close', () => {
-    const { words, toldCode } = splitEnd(stderr.text());
-    exitCode ??= signal === undefined ? toldCode : undefined;
     if (exitCode === undefined) {
       const why = signal === undefined ? 'it ended without an exit code' : `it was killed by ${signal}`;
-      done(new HostError('command-failed', `${name}: ${why}`, { stderr: words }));
-    } else done({ exitCode, stdout: stdout.text(), stderr: words });
+      done(new HostError('command-failed', `${name}: ${why}`, { stderr: stderr.text() }));
+    } else done({ exitCode, stdout: stdout.text(), stderr: stderr.text() });
   });
   // Only our EOF is sent; the stream is not ended. An ended stream whose other side has ended too closes the channel by
   // itself, and a server that has sent its EOF but not yet the exit code then keeps the code to itself.

@@ -1,6 +1,6 @@
-import { disposable, Signal, type Disposable, type DomId } from '@xenolith/base';
-import { HostError, type HostConsole } from '@xenolith/xapi';
-import { scriptHead } from './host-script.ts';
+import { disposable, Signal, type Disposable } from '@xenolith/base';
+import { HostError, type DomainIdentity, type HostConsole } from '@xenolith/xapi';
+import { consoleScript, scriptHead } from './host-script.ts';
 import { TailBuffer } from './output-buffer.ts';
 import type { Channel, Transport } from './transport.ts';
 
@@ -12,6 +12,7 @@ const openLimit = 32;
 const escapeByte = 0x1d;
 
 interface Line {
+  readonly domain: DomainIdentity;
   readonly backlog: TailBuffer;
   readonly open: Set<() => void>;
   readonly output: Signal<Uint8Array>;
@@ -27,16 +28,17 @@ interface Line {
  */
 export class XlConsoles {
   readonly #transport: Transport;
-  readonly #lines = new Map<DomId, Line>();
+  readonly #lines = new Map<string, Line>();
 
   constructor(transport: Transport) {
     this.#transport = transport;
   }
 
-  async open(domid: DomId): Promise<HostConsole> {
-    let line = this.#lines.get(domid);
+  async open(domain: DomainIdentity): Promise<HostConsole> {
+    let line = this.#lines.get(keyOf(domain));
     if (line === undefined) {
       line = {
+        domain,
         backlog: new TailBuffer(backlogLimitBytes),
         open: new Set(),
         output: new Signal(),
@@ -44,10 +46,10 @@ export class XlConsoles {
         channel: undefined,
         ending: Promise.resolve(),
       };
-      this.#lines.set(domid, line);
+      this.#lines.set(keyOf(domain), line);
     }
     if (line.open.size >= openLimit) {
-      throw new HostError('command-failed', `${openLimit} consoles of domain ${domid} are open already`);
+      throw new HostError('command-failed', `${openLimit} consoles of domain ${domain.domid} are open already`);
     }
     const closed = new Signal<void>();
     let isOpen = true;
@@ -60,7 +62,7 @@ export class XlConsoles {
     place.open.add(shut);
     let channel: Channel;
     try {
-      place.channel ??= this.#start(domid, place);
+      place.channel ??= this.#start(place);
       channel = await place.channel;
     } catch (error) {
       place.open.delete(shut);
@@ -81,9 +83,9 @@ export class XlConsoles {
   }
 
   /** Forgets what domains said that are no longer there. */
-  keepOnly(domids: ReadonlySet<DomId>): void {
-    for (const [domid, line] of this.#lines) {
-      if (!domids.has(domid) && line.open.size === 0) this.#lines.delete(domid);
+  keepOnly(isThere: (domain: DomainIdentity) => boolean): void {
+    for (const [key, line] of this.#lines) {
+      if (!isThere(line.domain) && line.open.size === 0) this.#lines.delete(key);
     }
   }
 
@@ -98,9 +100,9 @@ export class XlConsoles {
     this.#lines.clear();
   }
 
-  async #start(domid: DomId, line: Line): Promise<Channel> {
+  async #start(line: Line): Promise<Channel> {
     await line.ending;
-    const channel = await this.#transport.start(`${scriptHead}exec xl console ${domid}`, { terminal: true });
+    const channel = await this.#transport.start(scriptHead + consoleScript(line.domain), { terminal: true });
     line.ending = new Promise((resolve) => {
       channel.onData((data) => {
         line.backlog.add(data);
@@ -123,6 +125,8 @@ export class XlConsoles {
     if (line.open.delete(shut) && line.open.size === 0) hangUp(line);
   }
 }
+
+const keyOf = ({ domid, uuid }: DomainIdentity): string => `${domid}/${uuid}`;
 
 function hangUp(line: Line): void {
   const channel = line.channel;

@@ -44,13 +44,50 @@ xenbr0|bridge|52:54:00:00:01:01|1500|0|
 
 @xenolith uuid
 
+@xenolith boot
+5f2c8e4e-2d7a-4d3b-9e0c-0f8a4f5f7c11
+
 @xenolith guest
 yes
 `;
-const list = `Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label
-Domain-0                                     0  1024     1     r-----      38.4 00000000-0000-0000-0000-000000000000        -                -
-web                                          1   128     2     -b----       7.6 930c6acf-e7a8-4cb5-a9af-617328058e48        -                -
+const list = `Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label         Cpupool
+Domain-0                                     0  1024     1     r-----      38.4 00000000-0000-0000-0000-000000000000        -                -          Pool-0
+web                                          1   128     2     -b----       7.6 930c6acf-e7a8-4cb5-a9af-617328058e48        -                -          Pool-0
 `;
+
+const pools = `
+@xenolith cpupools
+Name               CPUs   Sched     Active   Domain count
+Pool-0               2   credit2       y          2
+
+@xenolith cpupool cpus
+Name               CPU list
+Pool-0             0,1
+
+@xenolith credit
+
+@xenolith credit2
+Cpupool Pool-0: ratelimit=1000us
+Name                                ID Weight  Cap
+Domain-0                             0    256    0
+web                                  1    512   50
+
+@xenolith rtds
+
+@xenolith pools read
+`;
+
+const vcpuList = `
+@xenolith vcpus
+Name                                ID  VCPU   CPU State   Time(s) Affinity (Hard / Soft)
+Domain-0                             0     0    0   r--      38.4  all / all
+web                                  1     0    1   -b-       7.5  all / 0-1
+web                                  1     1    -   --p       0.1  all / 0-1
+`;
+
+/** The domains of the list. */
+const domain0 = { domid: domId(0), uuid: uuid('00000000-0000-0000-0000-000000000000') };
+const web = { domid: domId(1), uuid: uuid('930c6acf-e7a8-4cb5-a9af-617328058e48') };
 
 const config: DomainConfig = {
   uuid: uuid('dbcfa15d-8a2f-4d99-8705-421053ed5ac7'),
@@ -75,9 +112,11 @@ const healthy =
     const answer = special(command, stdin);
     if (answer !== undefined) return answer;
     if (command.includes('xenstore-watch') || command.includes('xl console')) return 'hang';
-    if (command.includes('xl info -n')) return { stdout: facts };
-    if (command.includes('xl list -v &&') || command.endsWith('xl list -v ')) {
-      return { stdout: `${list}\n@xenolith info\n${info}` };
+    if (command.includes('command -v xl')) return { stdout: facts };
+    if (/xl list -v -c(?: &&|$)/.test(command)) {
+      const more = [['xl vcpu-list', vcpuList] as const, ['xl cpupool-list', pools] as const];
+      const asked = more.flatMap(([words, text]) => (command.includes(words) ? [text] : []));
+      return { stdout: `${list}\n@xenolith info\n${info}${asked.join('')}` };
     }
     return { stderr: `not expected: ${command}`, exitCode: 127 };
   };
@@ -122,6 +161,7 @@ describe('the xl driver', () => {
     const driver = open();
     expect(await driver.connect()).toMatchObject({
       hostname: 'dom0.example',
+      bootId: '5f2c8e4e-2d7a-4d3b-9e0c-0f8a4f5f7c11',
       cpuVendor: 'GenuineIntel',
       interfaces: [
         { name: 'eth0', kind: 'physical', bridge: 'xenbr0', carrier: true },
@@ -131,8 +171,43 @@ describe('the xl driver', () => {
     });
     await told('figures');
     expect(news.map(({ kind }) => kind)).toEqual(['alive', 'domains', 'figures']);
-    expect(news[1]).toMatchObject({ picture: { sequence: 0, domains: [{ domid: 0 }, { domid: 1, name: 'web' }] } });
-    expect(news[2]).toMatchObject({ figures: { memoryFreeBytes: fromMib(3027) } });
+    expect(news[1]).toMatchObject({
+      picture: {
+        sequence: 0,
+        domains: [
+          { domid: 0, vcpuTimesNs: [38_400_000_000] },
+          {
+            domid: 1,
+            name: 'web',
+            cpupool: 'Pool-0',
+            vcpuTimesNs: [7_500_000_000, 100_000_000],
+            vcpuStates: [{ pcpu: 1, state: 'blocked' }, { state: 'offline' }],
+          },
+        ],
+        cpupools: [
+          { name: 'Pool-0', scheduler: 'credit2', parameters: { ratelimitUs: 1000 }, pcpus: [0, 1], domainCount: 2 },
+        ],
+      },
+    });
+    expect(news[2]).toMatchObject({ figures: { memoryFreeBytes: fromMib(3027), nodesFreeBytes: [fromMib(3027)] } });
+  });
+
+  test('cpupools are looked at with every sixth look of the poll, and missing when they make no sense', async () => {
+    const driver = open();
+    await driver.connect();
+    await told('figures');
+    const from = news.length;
+    for (let look = 0; look < 6; look++) await driver.refresh();
+    const pictures = news.slice(from).flatMap((each) => (each.kind === 'domains' ? [each.picture] : []));
+    expect(pictures.map(({ cpupools }) => cpupools?.length)).toEqual([...Array(5).fill(undefined), 1]);
+
+    dom0.shell = healthy((command) =>
+      command.includes('xl cpupool-list')
+        ? { stdout: `${list}\n@xenolith info\n${info}${pools.replace('0,1', '0,1,2')}` }
+        : undefined,
+    );
+    for (let look = 0; look < 6; look++) expect((await driver.refresh()).cpupools).toBeUndefined();
+    await expect(driver.scheduling.cpupools()).rejects.toMatchObject({ code: 'command-failed' });
   });
 
   test('a host that is not in known_hosts is refused before anything is said to it', async () => {
@@ -189,7 +264,12 @@ describe('the xl driver', () => {
     expect(text).toContain('xl create -q -p "$f"');
     expect(stdin).toContain('name = "web-two-dbcfa15d"\n');
     expect(stdin).toContain('maxvcpus = 2\n');
-    expect(driver.sequence()).toBe(1);
+    expect(stdin).not.toContain('pool');
+    await driver.create({ ...config, cpupool: 'a "b"' }, { paused: true });
+    expect(dom0.commands.findLast((command) => command.text.includes('xl create'))?.stdin).toContain(
+      'pool = "a \\"b\\""\n',
+    );
+    expect(driver.sequence()).toBe(2);
   });
 
   test('create: a name that somebody took behind our back is made unique', async () => {
@@ -209,6 +289,8 @@ describe('the xl driver', () => {
     [3, "xc: error: failed to open file '/boot/vmlinuz': No such file or directory\n", 'command-failed'],
     [1, 'xl: write: No space left on device\n', 'no-space'],
     [90, 'a domain of that uuid is there already\n', 'exists'],
+    [3, 'libxl: error: Domain 5:Illegal pool specified: no\n', 'xen-refused'],
+    [3, 'libxl: error: libxl__domain_make: domain creation fail: No such device\n', 'xen-refused'],
     [3, '', 'command-failed'],
   ])('create: xl fails with %i and %j', async (exitCode, stderr, code) => {
     const driver = open();
@@ -229,7 +311,7 @@ describe('the xl driver', () => {
     await expect(driver.create({ ...config, type: 'hvm' }, { paused: false })).rejects.toMatchObject(refused);
     await expect(driver.create({ ...config, cmdline: 'a\nb' }, { paused: false })).rejects.toMatchObject(refused);
     await expect(driver.restore('relative', config, { paused: false })).rejects.toMatchObject(refused);
-    await expect(driver.save(domId(1), '/a\n')).rejects.toMatchObject(refused);
+    await expect(driver.save(web, '/a\n')).rejects.toMatchObject(refused);
     expect(dom0.commands.slice(before).filter(({ text }) => /xl (?:create|save|restore)/.test(text))).toEqual([]);
   });
 
@@ -237,15 +319,27 @@ describe('the xl driver', () => {
     const driver = open();
     await driver.connect();
     await told('figures');
-    (await driver.openConsole(domId(1))).close();
+    (await driver.openConsole(web)).close();
     const without = list.split('\n').slice(0, 2).join('\n');
     dom0.shell = healthy((command) => {
       if (command.includes('xl destroy')) return {};
+      if (command.includes('xl console')) return 'hang';
       return command.includes('xl list -v') ? { stdout: `${without}\n` } : undefined;
     });
-    await driver.destroy(domId(1));
-    await expect(driver.openConsole(domId(1))).rejects.toMatchObject({ code: 'no-such-domain' });
-    await expect(driver.openConsole(domId(0))).resolves.toBeDefined();
+    await driver.destroy(web);
+    await expect(driver.openConsole(web)).rejects.toMatchObject({ code: 'no-such-domain' });
+    await expect(driver.openConsole(domain0)).resolves.toBeDefined();
+  });
+
+  test('a domain of the same number and another uuid has no console here', async () => {
+    const driver = open();
+    await driver.connect();
+    await told('figures');
+    const other = { domid: web.domid, uuid: config.uuid };
+    await expect(driver.openConsole(other)).rejects.toMatchObject({ code: 'no-such-domain' });
+    await expect(driver.pause({ domid: web.domid, uuid: uuid("x'; reboot; '") })).rejects.toMatchObject({
+      code: 'bad-config',
+    });
   });
 
   test('a connection that breaks in the middle of a create: unreachable, dead, and alive anew', async () => {
@@ -260,7 +354,7 @@ describe('the xl driver', () => {
     await expect(driver.create(config, { paused: false })).rejects.toMatchObject({ code: 'unreachable' });
     await told('dead');
     const from = news.length;
-    await expect(driver.pause(domId(1))).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(driver.pause(web)).rejects.toMatchObject({ code: 'unreachable' });
     clock.advance(1000);
     await told('figures', from);
     expect(news.slice(from).map(({ kind }) => kind)).toEqual(['alive', 'domains', 'figures']);
@@ -280,7 +374,7 @@ describe('the xl driver', () => {
     await driver.connect();
     await told('figures');
     dom0.shell = healthy((command) => (command.includes('xl pause') ? 'hang' : undefined));
-    const paused = driver.pause(domId(1));
+    const paused = driver.pause(web);
     const failure = expect(paused).rejects.toMatchObject({ code: 'timeout' });
     // Keepalives are of real time, so silence is counted anew after each of these.
     for (let second = 0; second < 12; second++) {

@@ -1,26 +1,59 @@
-import { disposable, domId, Signal, type Clock, type Disposable, type DomId, type Uuid } from '@xenolith/base';
-import { parseXlList, parseXlListLong, shellQuote, xlDomainName, XlParseError } from '@xenolith/wire';
+import {
+  bytes,
+  disposable,
+  domId,
+  present,
+  Signal,
+  type Clock,
+  type Disposable,
+  type DomId,
+  type Uuid,
+} from '@xenolith/base';
+import { parseXlList, parseXlListLong, parseXlNumaDump, shellQuote, xlDomainName, XlParseError } from '@xenolith/wire';
 import {
   HostError,
+  type CpupoolInfo,
   type DomainConfig,
   type DomainDetails,
+  type DomainIdentity,
   type DomainInfo,
+  type DomainNodeMemory,
   type DomainPicture,
   type HostConsole,
   type HostDriver,
   type HostFacts,
   type HostFiles,
+  type HostMemory,
   type HostNews,
+  type HostScheduling,
 } from '@xenolith/xapi';
 import { domainDetailsOf, domainInfoOf, xlConfigText } from './domain-config.ts';
 import { factsScript, readFacts, readFigures } from './host-facts.ts';
-import { commandFailure, pathWord, saveScript, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
+import {
+  believing,
+  commandFailure,
+  consumeScript,
+  domainScript,
+  pathWord,
+  readSections,
+  saveScript,
+  scriptExit,
+  scriptHead,
+  section,
+  surviveHangup,
+} from './host-script.ts';
+import { poolsScript, readPools, readVcpuFigures, type VcpuFigures } from './scheduling-state.ts';
 import type { Channel, CommandResult, Transport } from './transport.ts';
 import { XlConsoles } from './xl-consoles.ts';
 import { xlFiles } from './xl-files.ts';
+import { XlMemory } from './xl-memory.ts';
+import type { XlPort } from './xl-port.ts';
+import { XlScheduling } from './xl-scheduling.ts';
 
 /** How often the driver looks though nothing was heard: pauses and figures have no event. */
 const pollMs = 5000;
+/** In how many of these looks the cpupools are looked at: they change by hand only, and seldom. */
+const looksPerPoolsLook = 6;
 /** Events come in bursts (a domain made: introduced, its parts one by one): one look for all of them. */
 const debounceMs = 50;
 /** Waits between attempts to connect: doubled each time, up to the last. */
@@ -35,15 +68,18 @@ const createLimitMs = 10 * 60_000;
 /** Memory goes to a disk or comes from one. */
 const saveLimitMs = 2 * 3600_000;
 
+const xenPageBytes = 4096;
+
 /** Where the configuration files that xl reads are put; in memory, gone with the host's next boot. */
 const configDirectory = '/run/xenolith';
 const watchCommand = `${scriptHead}exec xenstore-watch @introduceDomain @releaseDomain`;
-const infoMark = '@xenolith info';
 
 /** A host with Xen, driven by its own `xl` through a shell. Nothing is installed there. */
 export class XlDriver implements HostDriver {
   readonly kind = 'xl';
   readonly files: HostFiles;
+  readonly scheduling: HostScheduling;
+  readonly memory: HostMemory;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #consoles: XlConsoles;
@@ -58,13 +94,15 @@ export class XlDriver implements HostDriver {
   #debounce: Disposable | undefined;
   #watch: Promise<Channel> | undefined;
   #failedLooks = 0;
+  /** How many looks that the poll asks for go by before one has the cpupools in it. */
+  #looksUntilPools = 0;
   /** Creations and restores under way: looking in their middle would only slow them down. */
   #making = 0;
   #lookAgain = false;
   #looking: Promise<DomainPicture> | undefined;
   #domains: ReadonlyMap<DomId, DomainInfo> = new Map();
   /** Names given since the last picture began, by domid; the picture knows the others. */
-  readonly #recent = new Map<DomId, { readonly name: string; readonly sequence: number }>();
+  readonly #recent = new Map<DomId, { readonly name: string; readonly uuid: Uuid; readonly sequence: number }>();
   /** Domains that an operation ended, until a picture that began after it: an older one may still show them. */
   readonly #ended = new Map<DomId, number>();
 
@@ -73,6 +111,24 @@ export class XlDriver implements HostDriver {
     this.#clock = clock;
     this.files = xlFiles(transport);
     this.#consoles = new XlConsoles(transport);
+    const run: XlPort['run'] = (called, text, options) => this.#run(called, text, options);
+    this.scheduling = new XlScheduling({
+      run,
+      facts: () => {
+        this.#checkAlive();
+        return present(this.#facts, 'facts of a live host');
+      },
+      changed: () => {
+        this.#sequence++;
+        this.#looksUntilPools = 0;
+        this.#lookSoon();
+      },
+    });
+    this.memory = new XlMemory({
+      run,
+      // Nothing but the amounts has changed, and those come with the next look: no picture is asked for.
+      changed: () => this.#sequence++,
+    });
     transport.onLost((reason) => this.#lose(reason));
   }
 
@@ -108,61 +164,81 @@ export class XlDriver implements HostDriver {
     return await (this.#looking ?? this.#look({ figures: true }));
   }
 
-  async describe(domid: DomId): Promise<DomainDetails> {
-    const { stdout } = await this.#run(`xl list -l ${domid}`, this.#onDomain(domid, `xl list -l ${domid}`), {
+  async describe(identity: DomainIdentity): Promise<DomainDetails> {
+    const { domid } = identity;
+    const command = `xl list -l ${domid}`;
+    const { stdout } = await this.#run(command, scriptHead + domainScript(identity, command), {
       timeLimitMs: lookLimitMs,
       lane: 'look',
     });
     // For a domain that goes meanwhile the list may be empty.
     const domain = readList(() => parseXlListLong(stdout)).find((each) => each.domid === domid);
-    if (domain === undefined) throw noSuchDomain(domid);
+    if (domain === undefined) throw noSuchDomain(identity);
     return domainDetailsOf(domain);
   }
 
   create(config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
-    return this.#make(config, `xl create -q${options.paused ? ' -p' : ''} "$f"`, 'xl create', createLimitMs);
+    return this.#make(config, {
+      command: `xl create -q${options.paused ? ' -p' : ''} "$f"`,
+      after: '',
+      called: 'xl create',
+      timeLimitMs: createLimitMs,
+    });
   }
 
   async restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
-    return await this.#make(
-      config,
-      `xl restore${options.paused ? ' -p' : ''} "$f" ${pathWord(path)}`,
-      'xl restore',
-      saveLimitMs,
+    return await this.#make(config, {
+      command: `xl restore -p "$f" ${pathWord(path)}`,
+      after: consumeScript(path, options),
+      called: 'xl restore',
+      timeLimitMs: saveLimitMs,
+    });
+  }
+
+  async pause(domain: DomainIdentity): Promise<void> {
+    const command = `xl pause ${domain.domid}`;
+    await this.#operate(domain, believing(command), quickLimitMs, command);
+  }
+
+  async unpause(domain: DomainIdentity): Promise<void> {
+    const command = `xl unpause ${domain.domid}`;
+    await this.#operate(domain, believing(command), quickLimitMs, command);
+  }
+
+  async requestShutdown(domain: DomainIdentity): Promise<void> {
+    await this.#operate(domain, `xl shutdown ${domain.domid}`);
+  }
+
+  async requestReboot(domain: DomainIdentity): Promise<void> {
+    await this.#operate(domain, `xl reboot ${domain.domid}`);
+  }
+
+  async destroy(domain: DomainIdentity): Promise<void> {
+    await this.#operate(domain, `xl destroy ${domain.domid}`, quickLimitMs * 2);
+    this.#ended.set(domain.domid, this.#sequence);
+  }
+
+  async save(domain: DomainIdentity, path: string): Promise<void> {
+    await this.#operate(domain, saveScript(domain, path), saveLimitMs, `xl save ${domain.domid} ${path}`);
+    this.#ended.set(domain.domid, this.#sequence);
+  }
+
+  async memoryByNode(): Promise<readonly DomainNodeMemory[]> {
+    const command = 'xl debug-keys u && xl dmesg';
+    const { stdout } = await this.#run(command, scriptHead + command, { timeLimitMs: quickLimitMs, lane: 'look' });
+    const nodes = present(this.#facts, 'facts of a live host').nodes.length;
+    return readList(() => parseXlNumaDump(stdout)).domains.flatMap(({ domid, pagesByNode }) =>
+      pagesByNode.length === nodes
+        ? [{ domid: domId(domid), bytesByNode: pagesByNode.map((pages) => bytes(pages * xenPageBytes)) }]
+        : [],
     );
   }
 
-  async pause(domid: DomId): Promise<void> {
-    await this.#operate(domid, believing(`xl pause ${domid}`), quickLimitMs, `xl pause ${domid}`);
-  }
-
-  async unpause(domid: DomId): Promise<void> {
-    await this.#operate(domid, believing(`xl unpause ${domid}`), quickLimitMs, `xl unpause ${domid}`);
-  }
-
-  async requestShutdown(domid: DomId): Promise<void> {
-    await this.#operate(domid, `xl shutdown ${domid}`);
-  }
-
-  async requestReboot(domid: DomId): Promise<void> {
-    await this.#operate(domid, `xl reboot ${domid}`);
-  }
-
-  async destroy(domid: DomId): Promise<void> {
-    await this.#operate(domid, `xl destroy ${domid}`, quickLimitMs * 2);
-    this.#ended.set(domid, this.#sequence);
-  }
-
-  async save(domid: DomId, path: string): Promise<void> {
-    await this.#operate(domid, saveScript(domid, path), saveLimitMs, `xl save ${domid} ${path}`);
-    this.#ended.set(domid, this.#sequence);
-  }
-
-  async openConsole(domid: DomId): Promise<HostConsole> {
+  async openConsole(domain: DomainIdentity): Promise<HostConsole> {
     this.#checkAlive();
-    if (!this.#isKnown(domid)) await this.refresh();
-    if (!this.#isKnown(domid)) throw noSuchDomain(domid);
-    return await this.#consoles.open(domid);
+    if (!this.#isKnown(domain)) await this.refresh();
+    if (!this.#isKnown(domain)) throw noSuchDomain(domain);
+    return await this.#consoles.open(domain);
   }
 
   async close(): Promise<void> {
@@ -195,6 +271,7 @@ export class XlDriver implements HostDriver {
     this.#deadReason = undefined;
     this.#retryMs = firstRetryMs;
     this.#failedLooks = 0;
+    this.#looksUntilPools = 0;
     this.#domains = new Map();
     this.#recent.clear();
     this.#ended.clear();
@@ -311,14 +388,28 @@ export class XlDriver implements HostDriver {
 
   async #takePicture(options: { readonly figures: boolean }): Promise<DomainPicture> {
     const sequence = this.#sequence;
-    const info = options.figures ? `&& echo && echo ${shellQuote(infoMark)} && xl info` : '';
-    const { stdout } = await this.#run('xl list -v', `${scriptHead}xl list -v ${info}`, {
+    const isPoolsLook = this.#looksUntilPools === 0;
+    if (isPoolsLook) this.#looksUntilPools = looksPerPoolsLook;
+    if (options.figures) this.#looksUntilPools--;
+    // Use of vCPUs is for pictures that come at steady intervals; the list may fail while a domain goes.
+    const info = options.figures
+      ? ` && { ${section('info')}xl info -n; } && { ${section('vcpus')}xl vcpu-list 2>/dev/null || true; }`
+      : '';
+    // When they cannot be read, as when they change just now, there are still domains to tell.
+    const pools = isPoolsLook ? ` && { ( ${poolsScript}; ${section('pools read')}) 2>/dev/null || true; }` : '';
+    const { stdout } = await this.#run('xl list -v -c', `${scriptHead}xl list -v -c${info}${pools}`, {
       timeLimitMs: lookLimitMs,
       lane: 'look',
     });
-    const [list = '', figures] = stdout.split(`\n${infoMark}\n`);
-    const domains = readList(() => parseXlList(list)).flatMap((domain) => domainInfoOf(domain) ?? []);
-    const picture = { sequence, domains };
+    const sections = readSections(stdout);
+    const figures = sections.get('info');
+    const vcpus = readableVcpus(sections.get('vcpus') ?? '');
+    const domains = readList(() => parseXlList(sections.get('') ?? '')).flatMap((each) => {
+      const domain = domainInfoOf(each);
+      return domain === undefined ? [] : { ...domain, ...vcpus.get(domain.domid) };
+    });
+    const cpupools = sections.has('pools read') ? readablePools(sections) : undefined;
+    const picture = { sequence, domains, ...(cpupools === undefined ? {} : { cpupools }) };
     this.#failedLooks = 0;
     this.#domains = new Map(domains.map((domain) => [domain.domid, domain]));
     for (const [domid, recent] of this.#recent) {
@@ -327,25 +418,29 @@ export class XlDriver implements HostDriver {
     for (const [domid, endedAt] of this.#ended) {
       if (endedAt <= sequence) this.#ended.delete(domid);
     }
-    this.#consoles.keepOnly(new Set([...this.#domains.keys(), ...this.#recent.keys()]));
+    this.#consoles.keepOnly((domain) => this.#isKnown(domain));
     this.#tell({ kind: 'domains', picture });
     if (figures !== undefined) this.#tell({ kind: 'figures', figures: readFigures(figures) });
     return picture;
   }
 
-  /** Creates or restores: the configuration comes by stdin, `command` reads it from `$f`, the domid is what is told. */
-  async #make(config: DomainConfig, command: string, called: string, timeLimitMs: number): Promise<DomId> {
+  /** Creates or restores: the configuration comes by stdin, the command reads it from `$f`, the domid is what is told. */
+  async #make(
+    config: DomainConfig,
+    { command, after, called, timeLimitMs }: MakeCommand & { readonly called: string; readonly timeLimitMs: number },
+  ): Promise<DomId> {
+    const { uuid } = config;
     const names = this.#namesInUse();
     const attempt = async (isUnique: boolean): Promise<DomId> => {
-      const name = xlDomainName(config.nameLabel, config.uuid, isUnique);
-      const text = makeScript(config.uuid, name, command);
+      const name = xlDomainName(config.nameLabel, uuid, isUnique);
+      const text = makeScript(uuid, name, { command, after });
       const stdin = xlConfigText(config, name);
       const result = await this.#run(called, text, { stdin, timeLimitMs, lane: 'work' });
       const told = /^domid=(\d+)$/m.exec(result.stdout)?.[1];
       if (told === undefined) {
         throw new HostError('command-failed', `${called} succeeded, but the domain's number was not to be found`);
       }
-      this.#recent.set(domId(Number(told)), { name, sequence: this.#sequence + 1 });
+      this.#recent.set(domId(Number(told)), { name, uuid, sequence: this.#sequence + 1 });
       return domId(Number(told));
     };
     const isFree = (name: string): boolean => !names.has(name);
@@ -362,22 +457,15 @@ export class XlDriver implements HostDriver {
     }
   }
 
-  async #operate(domid: DomId, command: string, timeLimitMs = quickLimitMs, called = command): Promise<void> {
-    if (domid === domId(0)) throw new HostError('command-failed', 'Domain-0 is the control domain');
+  async #operate(domain: DomainIdentity, command: string, timeLimitMs = quickLimitMs, called = command): Promise<void> {
+    if (domain.domid === domId(0)) throw new HostError('command-failed', 'Domain-0 is the control domain');
+    const text = scriptHead + surviveHangup + domainScript(domain, command);
     try {
-      await this.#run(called, surviveHangup + this.#onDomain(domid, command), { timeLimitMs, lane: 'work' });
+      await this.#run(called, text, { timeLimitMs, lane: 'work' });
     } finally {
       this.#sequence++;
       this.#lookSoon();
     }
-  }
-
-  /** A command on a domain; when it fails and the domain is not there, that is why. */
-  #onDomain(domid: DomId, command: string): string {
-    return (
-      `${scriptHead}{ ${command}; }; rc=$?; [ $rc = 0 ] || xl list ${domid} >/dev/null 2>&1 || ` +
-      `{ echo 'there is no domain ${domid}' >&2; exit ${scriptExit.noSuchDomain}; }; exit $rc`
-    );
   }
 
   async #run(
@@ -400,14 +488,21 @@ export class XlDriver implements HostDriver {
     return this.#state === 'closed';
   }
 
-  #isKnown(domid: DomId): boolean {
-    return !this.#ended.has(domid) && (this.#domains.has(domid) || this.#recent.has(domid));
+  #isKnown({ domid, uuid }: DomainIdentity): boolean {
+    const known = this.#recent.get(domid) ?? this.#domains.get(domid);
+    return !this.#ended.has(domid) && known?.uuid === uuid;
   }
 
   #namesInUse(): ReadonlySet<string> {
-    const names = [...this.#domains.values(), ...this.#recent.values()].map(({ name }) => name);
-    return new Set(names);
+    const there = [...this.#domains.values()].filter(({ domid }) => !this.#ended.has(domid));
+    return new Set([...there, ...this.#recent.values()].map(({ name }) => name));
   }
+}
+
+/** What makes a domain from `$f`, and what is to be done with the domain `$d` then. */
+interface MakeCommand {
+  readonly command: string;
+  readonly after: string;
 }
 
 /**
@@ -415,7 +510,7 @@ export class XlDriver implements HostDriver {
  * the shell itself can tell both that the uuid is in use and which domid it got; xl is only asked when more than one file
  * is there (left by a crash of the host).
  */
-function makeScript(uuid: Uuid, name: string, command: string): string {
+function makeScript(uuid: Uuid, name: string, { command, after }: MakeCommand): string {
   const file = `${configDirectory}/${uuid}.cfg`;
   const state = `/var/lib/xen/userdata-d.*.${uuid}.libxl-json`;
   return (
@@ -425,19 +520,36 @@ function makeScript(uuid: Uuid, name: string, command: string): string {
     `[ -d ${configDirectory} ] || mkdir -m 700 -p ${configDirectory} || exit 1; cat >"$f" || exit 1; ` +
     `${command} </dev/null >/dev/null; rc=$?; rm -f "$f" </dev/null >/dev/null 2>&1 & [ $rc = 0 ] || exit $rc; ` +
     `set -- ${state}; d=\${1#*userdata-d.}; d=\${d%%.*}; ` +
-    `{ [ $# = 1 ] && [ -e "$1" ]; } || d=$(xl domid ${shellQuote(name)}) || exit 1; echo "domid=$d"`
+    `{ [ $# = 1 ] && [ -e "$1" ]; } || d=$(xl domid ${shellQuote(name)}) || exit 1; ${after}echo "domid=$d"`
   );
 }
-
-/** `xl pause` and `xl unpause` end with 0 whatever happens: what libxl says is believed instead. */
-const believing = (command: string): string =>
-  `e=$(${command} 2>&1); rc=$?; case $e in *error:*) rc=1;; esac; [ -z "$e" ] || echo "$e" >&2; (exit $rc)`;
 
 /** Another domain has the name; not the same as another with the uuid, which the script says by its exit code. */
 const isNameTaken = (error: unknown): boolean =>
   error instanceof HostError && error.code === 'exists' && error.details.exitCode !== scriptExit.exists;
 
-const noSuchDomain = (domid: DomId): HostError => new HostError('no-such-domain', `there is no domain ${domid}`);
+const noSuchDomain = ({ domid, uuid }: DomainIdentity): HostError =>
+  new HostError('no-such-domain', `there is no domain ${domid} of uuid ${uuid}`);
+
+/** The pools of a picture; none when what xl says of them makes no sense, which whoever asks for them is told. */
+function readablePools(sections: ReadonlyMap<string, string>): readonly CpupoolInfo[] | undefined {
+  try {
+    return readPools(sections).pools;
+  } catch (error) {
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
+}
+
+/** The vCPUs of a picture; none when what xl says of them makes no sense. */
+function readableVcpus(text: string): ReadonlyMap<DomId, VcpuFigures> {
+  try {
+    return text.trim() === '' ? new Map() : readVcpuFigures(text);
+  } catch (error) {
+    if (error instanceof XlParseError) return new Map();
+    throw error;
+  }
+}
 
 function readList<T>(read: () => T): T {
   try {

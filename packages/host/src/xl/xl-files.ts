@@ -1,5 +1,6 @@
 import { bytes } from '@xenolith/base';
-import { HostError, type HostFiles } from '@xenolith/xapi';
+import { shellQuote } from '@xenolith/wire';
+import { HostError, type HostFile, type HostFiles } from '@xenolith/xapi';
 import { commandFailure, pathWord, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
 import type { CommandResult, Transport } from './transport.ts';
 
@@ -38,7 +39,7 @@ export function xlFiles(transport: Transport): HostFiles {
       await run(`truncate ${path}`, text, quick);
     },
     async copyImage(from, to) {
-      const [source, target, part] = [pathWord(from), pathWord(to), pathWord(`${to}.part`)];
+      const [source, target, part] = [pathWord(from), pathWord(to), pathWord(copying(to))];
       const text =
         `[ -e ${target} ] && { echo "File exists" >&2; exit ${scriptExit.exists}; }; ` +
         `cp --sparse=always -- ${source} ${part} && mv -T -- ${part} ${target} || { rm -f -- ${part}; exit 1; }`;
@@ -53,7 +54,8 @@ export function xlFiles(transport: Transport): HostFiles {
       await run(`truncate ${path}`, text, quick);
     },
     async remove(path) {
-      await run(`rm ${path}`, `rm -f -- ${pathWord(path)}`, quick);
+      // A copy that a manager left running finds its file gone when it would give it its name, and gives up.
+      await run(`rm ${path}`, `rm -f -- ${pathWord(path)} ${pathWord(copying(path))}`, quick);
     },
     async stat(path) {
       const word = pathWord(path);
@@ -63,7 +65,29 @@ export function xlFiles(transport: Transport): HostFiles {
       const [size, blocks, blockBytes] = numbers(/^(\d+) (\d+) (\d+)$/m, result.stdout, 'stat');
       return { sizeBytes: bytes(size), usedBytes: bytes(blocks * blockBytes) };
     },
+    async list(directory) {
+      const word = pathWord(directory);
+      // A file that goes between the finding and the looking is no failure; one that is there and cannot be looked at is.
+      const look =
+        `stat -L -c '%s %b %B %n' -- "$@" 2>/dev/null || ` +
+        `for f do [ ! -e "$f" ] || stat -L -c '' -- "$f" >/dev/null || exit 1; done`;
+      const text =
+        `[ -d ${word} ] || exit ${scriptExit.absent}; cd -- ${word} && ` +
+        `find -L . -maxdepth 1 -type f ! -name '*[[:cntrl:]]*' -exec sh -c ${shellQuote(look)} sh {} +`;
+      const result = await run(`find ${directory}`, text, quick, [0, scriptExit.absent]);
+      return result.exitCode === 0 ? result.stdout.split('\n').slice(0, -1).map(listedFile) : [];
+    },
   };
+}
+
+/** Where a copy is until it is whole. Not what a save uses: that one must survive a `remove` of its name. */
+const copying = (path: string): string => `${path}.copying`;
+
+function listedFile(line: string): HostFile {
+  const match = /^(\d+) (\d+) (\d+) \.\/([^/]+)$/.exec(line);
+  if (match === null) throw new HostError('command-failed', `find gave something else: ${line.slice(0, 200)}`);
+  const [, size, blocks, blockBytes, name = ''] = match;
+  return { name, sizeBytes: bytes(Number(size)), usedBytes: bytes(Number(blocks) * Number(blockBytes)) };
 }
 
 function numbers(pattern: RegExp, text: string, command: string): readonly [number, number, number] {

@@ -1,0 +1,36 @@
+import { unreachable, type Clock } from '@xenolith/base';
+import { HostError, type HostAddress } from '@xenolith/xapi';
+import { LocalTransport } from '../xl/local-transport.ts';
+import { SshTransport } from '../xl/ssh-transport.ts';
+import type { Transport } from '../xl/transport.ts';
+
+/**
+ * Opens the way to a control domain's shell for some work, and closes it afterwards.
+ * @throws HostError bad-config for a model, which has no shell; as the transport's `open`; and whatever the work throws
+ */
+export async function onControlDomain<T>(
+  address: HostAddress,
+  options: { readonly clock: Clock },
+  work: (transport: Transport) => Promise<T>,
+): Promise<T> {
+  const transport = transportTo(address, options.clock);
+  await transport.open();
+  try {
+    return await work(transport);
+  } finally {
+    await transport.close();
+  }
+}
+
+function transportTo(address: HostAddress, clock: Clock): Transport {
+  switch (address.kind) {
+    case 'local':
+      return new LocalTransport(clock);
+    case 'ssh':
+      return new SshTransport(address, clock);
+    case 'model':
+      throw new HostError('bad-config', 'a modelled host has no control domain to look at');
+    default:
+      return unreachable(address);
+  }
+}
