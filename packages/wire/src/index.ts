@@ -1,5 +1,15 @@
 /** @xenolith/wire: text and bytes to values and back. XML-RPC, JSON-RPC, what `xl` prints and reads. No I/O. */
 export { formatDateTime, parseDateTime } from './date-time.ts';
+export {
+  grubMainFile,
+  grubOwnFile,
+  planXenOption,
+  type GrubFile,
+  type GrubPlace,
+  type GrubPlan,
+  type GrubRefusal,
+  type XenOption,
+} from './grub/xen-option.ts';
 export { encodeJsonValue, jsonEncoder, type JsonEncoder } from './json-rpc/encode-value.ts';
 export {
   encodeJsonRpcRequest,
@@ -13,16 +23,18 @@ export {
   type JsonRpcResponse,
   type JsonRpcVersion,
 } from './json-rpc/envelope.ts';
+export { parseKernelMemoryLog, type KernelMemoryLog } from './linux/parse-kernel-log.ts';
+export { parseMeminfo } from './linux/parse-meminfo.ts';
 export { shellCommand, shellQuote } from './shell.ts';
 export { WireError, type WireErrorCode } from './wire-error.ts';
 export { defaultWireLimits, type WireLimits } from './wire-limits.ts';
 export type { TypedValue, WireMember, WireType } from './wire-type.ts';
 export { isArray, isStruct, type WireStruct, type WireValue } from './wire-value.ts';
-export type { XlBitmap } from './xl/bitmap.ts';
-export type { XlAction, XlDisk, XlDomainConfig, XlVif } from './xl/config.ts';
+export { formatXlBitmap, parseXlBitmap, type XlBitmap } from './xl/bitmap.ts';
+export type { XlAction, XlCpupoolConfig, XlDisk, XlDomainConfig, XlVif } from './xl/config.ts';
 export { xlDomainName } from './xl/domain-name.ts';
-export { formatXlConfig, formatXlDisk, formatXlVif } from './xl/format-config.ts';
-export { parseCpupoolList, type XlCpupool } from './xl/parse-cpupool-list.ts';
+export { formatXlConfig, formatXlCpupool, formatXlDisk, formatXlVif } from './xl/format-config.ts';
+export { parseCpupoolList, parseCpupoolLists, type XlCpupool } from './xl/parse-cpupool-list.ts';
 export {
   parseXlBlockList,
   parseXlNetworkList,
@@ -30,8 +42,10 @@ export {
   type XlBlockDevice,
   type XlNetworkDevice,
 } from './xl/parse-devices.ts';
+export { parseE820, type XlE820Entry, type XlE820Map, type XlE820Source } from './xl/parse-e820.ts';
 export {
   parseXlInfo,
+  xlNoDistance,
   type XlCpuTopology,
   type XlDeviceTopology,
   type XlInfo,
@@ -49,12 +63,17 @@ export {
   parseSchedCredit,
   parseSchedCredit2,
   parseSchedDomains,
+  parseSchedRtds,
   type XlSchedCredit2Pool,
   type XlSchedCreditPool,
   type XlSchedDomain,
+  type XlSchedRtdsDomain,
+  type XlSchedRtdsPool,
 } from './xl/parse-sched.ts';
+export { parseXlNumaDump, type XlDomainPages, type XlNumaDump } from './xl/parse-numa-dump.ts';
 export { parseXlUptime, type XlUptime } from './xl/parse-uptime.ts';
 export { parseXlVcpuList, type XlVcpu } from './xl/parse-vcpu-list.ts';
+export { parseXenLog, type XenBootLog } from './xl/parse-xen-log.ts';
 export {
   parseXenstoreLs,
   type XenstoreAccess,
@@ -70,6 +89,7 @@ export {
 } from './xl/parse-xentop.ts';
 export { XlConfigError } from './xl/xl-config-error.ts';
 export { XlParseError } from './xl/xl-parse-error.ts';
+export { readXentrace, XentraceError, type XentraceRecord } from './xentrace.ts';
 export { encodeXmlAny, encodeXmlValue, xmlEncoder, type XmlEncoder } from './xml-rpc/encode-value.ts';
 export { encodeXmlRpcCall, xmlRpcBare, xmlRpcFailure, xmlRpcFault, xmlRpcSuccess } from './xml-rpc/envelope.ts';
 export { escapeXml } from './xml-rpc/escape.ts';

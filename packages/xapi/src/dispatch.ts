@@ -5,12 +5,13 @@
  */
 import { AssertionError, nullRef, ref as makeRef, type Ref } from '@xenolith/base';
 import { encodeXmlValue, type WireValue } from '@xenolith/wire';
-import { ShapedResult, type Call, type Origin } from './call/call.ts';
+import { ShapedResult, type Call, type OnClientGone, type Origin } from './call/call.ts';
 import { calls } from './call/calls.ts';
+import type { AnyRecord } from './database/record-shape.ts';
 import { decodeValue, parseDataType, toWireType, type DataType } from './datamodel/data-type.ts';
 import { methods, type Method } from './datamodel/registry.ts';
 import { XapiError } from './errors.ts';
-import { callGeneric } from './generic.ts';
+import { callGeneric, checkedCreation } from './generic.ts';
 import { HostError } from './host-driver.ts';
 import { hostRefusal } from './host-error.ts';
 import { assertPermitted, type Rights } from './session/rbac.ts';
@@ -21,6 +22,7 @@ export interface Request {
   readonly method: string;
   readonly params: readonly WireValue[];
   readonly origin: Origin;
+  readonly onClientGone?: OnClientGone;
 }
 
 export type Answer =
@@ -44,6 +46,7 @@ interface Route {
  * belong to nobody.
  */
 const taskless = new Set(['task', 'event', 'session', 'message', 'role', 'secret']);
+const neverGone: OnClientGone = () => ({ dispose() {} });
 const anonymous: Rights = { superuser: false, role: 'read-only' };
 
 /** Carries out one request. Never throws: whatever goes wrong is an answer. */
@@ -101,8 +104,10 @@ function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
   const args = decodeArguments(method, given);
   if (method.session) assertPermitted(rights, method, typeof args['key'] === 'string' ? args['key'] : undefined);
   if (method.poolInternal) throw new XapiError('INTERNAL_ERROR', `${method.fullName} is a call between hosts`);
-  const call = { xapi, session, rights, origin: request.origin };
-  return mode === 'async' ? runAsync(found, call, args) : runSync(found, call, args);
+  const call = { xapi, session, rights, origin: request.origin, onClientGone: neverGone };
+  // Work in the background goes on without the client that began it.
+  if (mode === 'async') return runAsync(found, call, args);
+  return runSync(found, { ...call, onClientGone: request.onClientGone ?? neverGone }, args);
 }
 
 /** Methods outside of the data model: what the server has, and whether it is there. */
@@ -172,8 +177,13 @@ export const hasBehaviour = (method: Method): boolean => method.kind !== 'declar
 const showsTask = (method: Method, handler: Handler | undefined): boolean =>
   handler !== undefined && method.session && !taskless.has(method.className) && !method.name.startsWith('get_');
 
-const invoke = ({ method, handler }: Route, call: Call, args: Arguments): unknown =>
-  handler === undefined ? callGeneric(call.xapi.db, method, args) : handler(call, args);
+/** Carries a method out. What is given to create is checked here, for every class alike. */
+function invoke({ method, handler }: Route, call: Call, given: Arguments): unknown {
+  const { db } = call.xapi;
+  const args =
+    method.kind === 'create' ? { args: checkedCreation(db, method.className, given['args'] as AnyRecord) } : given;
+  return handler === undefined ? callGeneric(db, method, args) : handler(call, args);
+}
 
 const answerOf = (method: Method, value: unknown): Answer =>
   value instanceof ShapedResult

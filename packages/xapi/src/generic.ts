@@ -37,7 +37,7 @@ export function callGeneric(db: Database, method: Method, args: Arguments): unkn
     case 'get_all_records_where':
       return Object.fromEntries(where(db, className, text(args, 'expr')));
     case 'create':
-      return createFrom(db, className, args['args'] as AnyRecord);
+      return db.createAny(className, args['args'] as AnyRecord);
     case 'destroy':
       db.getAny(className, text(args, 'self'));
       db.destroyAny(className, text(args, 'self'));
@@ -84,6 +84,16 @@ function changedField(db: Database, method: Method, args: Arguments): WireValue 
 }
 
 /**
+ * As {@link Database.updateAny} with one field, whose references must be to what exists.
+ * @throws XapiError HANDLE_INVALID [class, ref]
+ */
+export function setField(db: Database, className: string, self: string, field: string, value: WireValue): void {
+  db.getAny(className, self);
+  assertReferences(db, parseDataType(classTable(className).fields[field]?.type ?? ''), value);
+  db.updateAny(className, self, { [field]: value });
+}
+
+/**
  * Refuses references to what does not exist; null references are fine.
  * @throws XapiError HANDLE_INVALID [class, ref]
  */
@@ -123,25 +133,18 @@ function* where(db: Database, className: string, expression: string): Generator<
   for (const entry of db.allAny(className)) if (matches(...entry)) yield entry;
 }
 
-function createFrom(db: Database, className: string, given: AnyRecord): string {
-  const fields = checkedCreation(className, given);
-  const { fields: tables } = classTable(className);
-  for (const [name, value] of Object.entries(fields)) {
-    assertReferences(db, parseDataType(tables[name]?.type ?? ''), value);
-  }
-  return db.createAny(className, fields);
-}
-
 /**
- * The members a client may give to create, with every required one there. Members that only the server sets are
- * ignored: clients send back whole records. Null references are left to the defaults.
- * @throws XapiError FIELD_TYPE_ERROR naming a required member that is missing
+ * Of a record given to create, the members that are for clients to give, every required one there and every reference
+ * to something that exists. Those that only the server sets (`uuid`, `current_operations`) are ignored: clients send
+ * back whole records.
+ * @throws XapiError FIELD_TYPE_ERROR naming a required member that is missing; HANDLE_INVALID [class, ref]
  */
-export function checkedCreation(className: string, given: AnyRecord): AnyRecord {
-  const table = classTable(className);
-  const settable = new Set([...(table.create?.required ?? []), ...(table.create?.optional ?? [])]);
-  for (const name of table.create?.required ?? []) {
-    if (given[name] === undefined) throw new XapiError('FIELD_TYPE_ERROR', name);
-  }
-  return Object.fromEntries(Object.entries(given).filter(([name, value]) => settable.has(name) && value !== nullRef()));
+export function checkedCreation(db: Database, className: string, given: AnyRecord): AnyRecord {
+  const { create, fields } = classTable(className);
+  const required = create?.required ?? [];
+  for (const name of required) if (given[name] === undefined) throw new XapiError('FIELD_TYPE_ERROR', name);
+  const settable = new Set([...required, ...(create?.optional ?? [])]);
+  const members = Object.entries(given).filter(([name]) => settable.has(name));
+  for (const [name, value] of members) assertReferences(db, parseDataType(fields[name]?.type ?? ''), value);
+  return Object.fromEntries(members);
 }

@@ -6,6 +6,9 @@
  * nothing that happens behind the control plane's back can be missed for longer than the slow poll.
  */
 import type { Bytes, Disposable, DomId, NodeId, Ns, PcpuId, Uuid } from '@xenolith/base';
+import type { CpupoolErrno } from '@xenolith/hypervisor';
+import type { HostMemory } from './host-memory.ts';
+import type { CpupoolInfo, HostScheduling, VcpuInfo } from './host-scheduling.ts';
 
 /** One physical CPU and where it sits (`xl info -n`, `cpu_topology`). */
 export interface PcpuFacts {
@@ -15,7 +18,7 @@ export interface PcpuFacts {
   readonly node: NodeId;
 }
 
-/** One NUMA node (`xl info -n`, `numa_info`); `distances[i]` is the SLIT distance to node i. */
+/** One NUMA node (`xl info -n`, `numa_info`); `distances[i]` is the SLIT distance to node i, 255 where there is none. */
 export interface NodeFacts {
   readonly node: NodeId;
   readonly memoryBytes: Bytes;
@@ -75,6 +78,8 @@ export interface HostFacts {
   readonly guests: readonly BootableGuest[];
   /** UUID of the machine (DMI) when it has one; identifies a host that is added twice. */
   readonly systemUuid?: Uuid;
+  /** Another one after each boot (/proc/sys/kernel/random/boot_id); absent where the host does not say. */
+  readonly bootId?: string;
 }
 
 export type DomainType = 'pv' | 'pvh' | 'hvm';
@@ -82,10 +87,14 @@ export type DomainType = 'pv' | 'pvh' | 'hvm';
 /** Why a domain shut down (`SHUTDOWN_*` in xen/include/public/sched.h). */
 export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft-reset';
 
-/** A domain as the hypervisor has it now. Domain-0 is one of them, under the uuid of zeros on every host. */
-export interface DomainInfo {
+/** Which domain is meant: its number alone may be another's by now, as after a reboot of its host. */
+export interface DomainIdentity {
   readonly domid: DomId;
   readonly uuid: Uuid;
+}
+
+/** A domain as the hypervisor has it now. Domain-0 is one of them, under the uuid of zeros on every host. */
+export interface DomainInfo extends DomainIdentity {
   readonly name: string;
   readonly paused: boolean;
   readonly dying: boolean;
@@ -93,6 +102,12 @@ export interface DomainInfo {
   readonly shutdown?: ShutdownReason;
   readonly memoryBytes: Bytes;
   readonly vcpusOnline: number;
+  /** The name of its cpupool; absent where the host does not say. */
+  readonly cpupool?: string;
+  /** How long each vCPU has run since creation; absent where the host does not tell it with the rest. */
+  readonly vcpuTimesNs?: readonly Ns[];
+  /** Where each vCPU is and what it does, told together with the times. */
+  readonly vcpuStates?: readonly Pick<VcpuInfo, 'pcpu' | 'state'>[];
   /** CPU time used since creation; absent where the host cannot tell (the model until it schedules). */
   readonly cpuTimeNs?: Ns;
 }
@@ -130,6 +145,16 @@ export interface DomainVif {
 /** What the host does by itself when a guest ends one way or another (`on_poweroff`, `on_reboot`, `on_crash`). */
 export type DomainEndAction = 'destroy' | 'restart' | 'preserve' | 'rename-restart';
 
+/** Where a domain is to have its memory, and would like to run. Ascending, none empty. */
+export interface DomainPlacement {
+  /** Its memory is spread evenly over them; what does not fit there is on others. */
+  readonly nodes: readonly NodeId[];
+  /** Soft affinity, of all its vCPUs. */
+  readonly pcpus: readonly PcpuId[];
+  /** Its vCPUs run nowhere else: hard affinity in the place of {@link DomainConfig.cpus}. */
+  readonly strict: boolean;
+}
+
 /** What a domain is to be created from. */
 export interface DomainConfig {
   readonly uuid: Uuid;
@@ -150,8 +175,16 @@ export interface DomainConfig {
   readonly weight?: number;
   /** Upper limit of CPU time in percent of one pCPU; 0 is none. */
   readonly cap?: number;
-  /** Hard affinity, as `xl` writes it ("all", "0-3,5"). */
-  readonly cpus?: string;
+  /** Hard affinity of all its vCPUs, ascending, with those that the host may not have; absent: any. */
+  readonly cpus?: readonly PcpuId[];
+  /** Absent: as the host's own toolstack places it (libxl since 4.5: soft affinity to the fewest nodes that it fits on). */
+  readonly placement?: DomainPlacement;
+  /** What a modelled guest does once it is up (`idle`, `hog`, `interactive`, `periodic`, `server`); real guests ignore it. */
+  readonly work?: string;
+  /** How a modelled guest follows its target (`cooperative`, `slow`, `stuck`, `no-driver`); real guests ignore it. */
+  readonly balloon?: string;
+  /** The cpupool that it is made in; the first one when absent. */
+  readonly cpupool?: string;
   readonly onPoweroff: DomainEndAction;
   readonly onReboot: DomainEndAction;
   readonly onCrash: DomainEndAction;
@@ -165,12 +198,22 @@ export interface DomainPicture {
    */
   readonly sequence: number;
   readonly domains: readonly DomainInfo[];
+  /** The host's own time, which the times of vCPUs are to be compared with; absent where it is the wall clock's. */
+  readonly timeNs?: Ns;
+  /** The host's cpupools, pool 0 first; absent where they were not looked at this time. */
+  readonly cpupools?: readonly CpupoolInfo[];
 }
 
 /** Free memory and the like, which change without any event. */
 export interface HostFigures {
   readonly memoryTotalBytes: Bytes;
   readonly memoryFreeBytes: Bytes;
+  /** Free memory by NUMA node; absent where the host does not tell. */
+  readonly nodesFreeBytes?: readonly Bytes[];
+  /** How long each pCPU has been busy since some beginning; absent where the host does not tell. */
+  readonly pcpuBusyNs?: readonly Ns[];
+  /** The host's own time, which that is to be compared with; absent where it is the wall clock's. */
+  readonly timeNs?: Ns;
 }
 
 /** What a driver tells unasked. */
@@ -180,6 +223,13 @@ export type HostNews =
   | { readonly kind: 'alive'; readonly facts: HostFacts }
   | { readonly kind: 'dead'; readonly reason: string };
 
+/** Where the memory of a domain is. */
+export interface DomainNodeMemory {
+  readonly domid: DomId;
+  /** Index is the node's number. */
+  readonly bytesByNode: readonly Bytes[];
+}
+
 /** A text console (`vt100`): bytes both ways until one side closes. */
 export interface HostConsole {
   write(data: Uint8Array): void;
@@ -187,6 +237,13 @@ export interface HostConsole {
   onData(listener: (data: Uint8Array) => void): Disposable;
   onClose(listener: () => void): Disposable;
   close(): void;
+}
+
+/** A file of a directory. `usedBytes` is what it takes on the disk: less than its size where it has holes. */
+export interface HostFile {
+  readonly name: string;
+  readonly sizeBytes: Bytes;
+  readonly usedBytes: Bytes;
 }
 
 /** Disk images and saved domains, as files in directories of the host. Paths are absolute. */
@@ -199,21 +256,46 @@ export interface HostFiles {
   copyImage(from: string, to: string): Promise<void>;
   /** Grows (never shrinks) a raw image. */
   resizeImage(path: string, sizeBytes: Bytes): Promise<void>;
-  /** Removes a file; no error when it is not there. */
+  /** Removes a file; no error when it is not there. A copy that is still being made under that name fails. */
   remove(path: string): Promise<void>;
   /** The sizes of a file, or undefined when there is none. */
   stat(path: string): Promise<{ readonly sizeBytes: Bytes; readonly usedBytes: Bytes } | undefined>;
+  /**
+   * The files that are in a directory itself, and links to such; none when there is no directory. A name with a
+   * control character is left out: no file of ours has one.
+   */
+  list(directory: string): Promise<readonly HostFile[]>;
+}
+
+/** A cpupool that was on a host by the records. */
+export type RememberedCpupool = Omit<CpupoolInfo, 'domainCount'>;
+
+/** A domain that was on a host by the records. */
+export interface RememberedDomain extends DomainConfig {
+  readonly domid: DomId;
+  readonly paused: boolean;
+  /** Nodes that it had memory on; absent where that was never seen. */
+  readonly nodes?: readonly NodeId[];
+  /** Whether its vCPUs may run on these only. */
+  readonly strict: boolean;
 }
 
 /** What the control plane knows of a host from its own records, when it starts again. */
 export interface RememberedHost {
-  readonly domains: readonly (DomainConfig & { readonly domid: DomId; readonly paused: boolean })[];
+  /** Pool 0 first; none for a host of which no pool was ever seen. */
+  readonly cpupools: readonly RememberedCpupool[];
+  readonly domains: readonly RememberedDomain[];
   readonly files: readonly { readonly path: string; readonly sizeBytes: Bytes }[];
 }
 
+/** What follows the name of a file that {@link HostDriver.save} has not finished. */
+export const unfinishedSuffix = '.part';
+
 /**
  * A host. Every method may fail with a {@link HostError}; a call on a host that does not answer fails within the
- * driver's time limit and never hangs. Calls that name a domain that is gone fail with `no-such-domain`.
+ * driver's time limit and never hangs. Calls that name a domain that is gone, or whose number is another's by now, fail
+ * with `no-such-domain` and touch nothing. After `unreachable` and `timeout` nobody knows whether the host did what it was
+ * asked, or is still at it: the next picture tells.
  */
 export interface HostDriver {
   readonly kind: 'model' | 'xl';
@@ -227,28 +309,46 @@ export interface HostDriver {
   /** Begins to try, without a first failure that matters: for hosts that were in the pool already. */
   connectInBackground(): void;
   onNews(listener: (news: HostNews) => void): Disposable;
-  /** Counts completed operations that change domains; see {@link DomainPicture.sequence}. */
+  /** Counts completed operations that change domains or cpupools; see {@link DomainPicture.sequence}. */
   sequence(): number;
   /** Looks at the host now and sends (and gives) the picture. */
   refresh(): Promise<DomainPicture>;
-  describe(domid: DomId): Promise<DomainDetails>;
+  describe(domain: DomainIdentity): Promise<DomainDetails>;
 
   /** Creates a domain and lets it run, or leaves it paused. Gives its domid. On failure nothing of it is left. */
   create(config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId>;
-  pause(domid: DomId): Promise<void>;
-  unpause(domid: DomId): Promise<void>;
+  pause(domain: DomainIdentity): Promise<void>;
+  unpause(domain: DomainIdentity): Promise<void>;
   /** Asks the guest to power off; resolves when it was asked, not when it is done. */
-  requestShutdown(domid: DomId): Promise<void>;
+  requestShutdown(domain: DomainIdentity): Promise<void>;
   /** Asks the guest to reboot; resolves when it was asked. A new domain of the same uuid takes its place. */
-  requestReboot(domid: DomId): Promise<void>;
-  destroy(domid: DomId): Promise<void>;
-  /** Saves a domain into a file and ends it; whole or not at all: on failure it runs on, and no file is left. */
-  save(domid: DomId, path: string): Promise<void>;
-  /** Makes a domain from a saved one, with the configuration of today's records. The file stays. */
+  requestReboot(domain: DomainIdentity): Promise<void>;
+  destroy(domain: DomainIdentity): Promise<void>;
+  /**
+   * Saves a domain into a file and ends it; whole or not at all: on failure it runs on, and no file is left. The file has
+   * its name once it is whole and the domain has ended; while a save is under way, there is one of that name with
+   * {@link unfinishedSuffix}.
+   */
+  save(domain: DomainIdentity, path: string): Promise<void>;
+  /**
+   * Makes a domain from a saved one, with the configuration of today's records. Once the domain is whole and before it
+   * runs the file is removed: as long as there is a file, nobody has gone on from it, and its disks are as it left them.
+   * On failure the file stays.
+   */
   restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId>;
 
-  openConsole(domid: DomId): Promise<HostConsole>;
+  /**
+   * Where the memory of the domains is now, Domain-0's too. On a real host Xen goes through every page of every domain for it,
+   * so it is not for a poll; a domain that the host does not tell of is absent.
+   */
+  memoryByNode(): Promise<readonly DomainNodeMemory[]>;
+
+  openConsole(domain: DomainIdentity): Promise<HostConsole>;
   readonly files: HostFiles;
+  /** Cpupools, scheduler parameters and vCPUs. */
+  readonly scheduling: HostScheduling;
+  /** The memory of running domains. */
+  readonly memory: HostMemory;
 
   /** For hosts whose state lives in this process only: puts back what the records say was there. */
   remember?(known: RememberedHost): void;
@@ -269,7 +369,15 @@ export type HostErrorCode =
   | 'not-enough-memory'
   | 'exists'
   | 'bad-config' // cannot be expressed to this host
+  | 'xen-refused' // Xen's own refusal, of which `details.errno` is the number's name
   | 'command-failed';
+
+export interface HostErrorDetails {
+  readonly command?: string;
+  readonly exitCode?: number;
+  readonly stderr?: string;
+  readonly errno?: CpupoolErrno;
+}
 
 /**
  * A host's failure, wrapped once: `message` says what to do or what the host said; `details` has the command with
@@ -278,13 +386,9 @@ export type HostErrorCode =
 export class HostError extends Error {
   override readonly name = 'HostError';
   readonly code: HostErrorCode;
-  readonly details: { readonly command?: string; readonly exitCode?: number; readonly stderr?: string };
+  readonly details: HostErrorDetails;
 
-  constructor(
-    code: HostErrorCode,
-    message: string,
-    details: { readonly command?: string; readonly exitCode?: number; readonly stderr?: string } = {},
-  ) {
+  constructor(code: HostErrorCode, message: string, details: HostErrorDetails = {}) {
     super(message);
     this.code = code;
     this.details = details;

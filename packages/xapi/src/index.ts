@@ -1,4 +1,6 @@
 export * from './host-driver.ts';
+export * from './host-memory.ts';
+export * from './host-scheduling.ts';
 export type { Call, Origin } from './call/call.ts';
 export { Database, type AnyRecord } from './database/database.ts';
 export { MemoryStore, type Batch, type Store, type StoredRow } from './database/store.ts';

@@ -9,7 +9,9 @@ import { Hosts } from './host/hosts.ts';
 import type { Log } from './log.ts';
 import { Messages } from './message/messages.ts';
 import { Sessions, type Passwords } from './session/sessions.ts';
+import { UnfinishedDisks } from './storage/unfinished-disks.ts';
 import { Tasks } from './task/tasks.ts';
+import { setConsoleLocation } from './vm/console-location.ts';
 import { ensurePool } from './pool/ensure-pool.ts';
 
 export interface XapiOptions {
@@ -37,8 +39,8 @@ export class Xapi {
   readonly events: Events;
   readonly messages: Messages;
   readonly hosts: Hosts;
-  /** `host:port` under which clients reach this server; the server says it once it listens. */
-  publicAddress = '127.0.0.1';
+  readonly disks: UnfinishedDisks;
+  #publicAddress = '127.0.0.1';
   readonly #store: Store;
 
   constructor(options: XapiOptions) {
@@ -56,6 +58,7 @@ export class Xapi {
     this.events = new Events(this.db, options.clock, this.sessions);
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
+    this.disks = new UnfinishedDisks(this);
   }
 
   /** Makes the pool record when there is none, and begins to follow the hosts that the records name. */
@@ -63,6 +66,17 @@ export class Xapi {
     ensurePool(this);
     await this.hosts.start();
     await this.db.durable();
+  }
+
+  /** `host:port` under which clients reach this server. */
+  get publicAddress(): string {
+    return this.#publicAddress;
+  }
+
+  /** The server listens: consoles of VMs that were started before, or by an earlier server, are under this address too. */
+  listensAt(publicAddress: string): void {
+    this.#publicAddress = publicAddress;
+    for (const console of this.db.refs('console')) setConsoleLocation(this, console);
   }
 
   /** Carries out one request. Never throws: whatever goes wrong is an answer. */

@@ -43,6 +43,20 @@ describe('parseJsonRpcRequest', () => {
         id: 1,
       },
     ],
+    [
+      '{"method":"m","params":[1e400,-1E+999],"id":"1e400"}',
+      { version: '1.0', method: 'm', params: ['1e400', '-1E+999'], id: '1e400' },
+    ],
+    ['{"id":9007199254740993,"method":"m"}', { version: '1.0', method: 'm', params: [], id: 9007199254740993n }],
+    ['{"id":"9007199254740993","method":"m"}', { version: '1.0', method: 'm', params: [], id: '9007199254740993' }],
+    [
+      '{"method":"m","params":[{"id":9007199254740993}],"id":"1234567890123456"}',
+      { version: '1.0', method: 'm', params: [{ id: '9007199254740993' }], id: '1234567890123456' },
+    ],
+    [
+      '{"method":"\\ud800","params":[{"\\udc00":1}],"id":1}',
+      { version: '1.0', method: '\ud800', params: [{ '\udc00': 1 }], id: 1 },
+    ],
   ])('%s', (text, request) => {
     expect(parseJsonRpcRequest(text)).toEqual(request);
     expect(parseJsonRpcRequest(Buffer.from(text))).toEqual(request);
@@ -68,8 +82,7 @@ describe('parseJsonRpcRequest', () => {
     ['{"method":"m","params":{},"id":1}', 'bad-request', /params/],
     ['{"jsonrpc":"3.0","method":"m","id":1}', 'bad-request', /jsonrpc/],
     ['{"jsonrpc":2,"method":"m","id":1}', 'bad-request', /jsonrpc/],
-    ['{"method":"\\ud800","id":1}', 'bad-utf8', /surrogate/],
-    ['{"method":"m","params":[{"\\udc00":1}],"id":1}', 'bad-utf8', /surrogate/],
+    ['{"method":"m","id":1e400}', 'bad-request', /id/],
   ])('%j is refused', (text, code, message) => {
     const error = errorOf(() => parseJsonRpcRequest(text));
     expect(error.code).toBe(code);
@@ -162,6 +175,32 @@ describe('answers', () => {
     });
     const invalid = JSON.parse(jsonRpcUnreadable(new WireError('bad-request', 'no id')));
     expect(invalid).toMatchObject({ error: { code: -32600, message: 'Invalid Request' }, id: null });
+  });
+
+  test.each([
+    [
+      '{"method":"m","params":{"a":1},"id":1}',
+      '{"result":null,"error":["Invalid Request","params must be an array"],"id":1}',
+    ],
+    ['{"params":[],"id":"a"}', '{"result":null,"error":["Invalid Request","method must be a string"],"id":"a"}'],
+    [
+      '{"method":"m","id":null}',
+      '{"result":null,"error":["Invalid Request","id must be a number or a string"],"id":null}',
+    ],
+    [
+      '{"jsonrpc":"2.0","params":{"a":1},"id":9007199254740993}',
+      '{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request","data":["method must be a string"]},"id":9007199254740993}',
+    ],
+  ])('%s is told so in its own version, with its id', (text, answer) => {
+    expect(jsonRpcUnreadable(errorOf(() => parseJsonRpcRequest(text)))).toBe(answer);
+  });
+
+  test('an id has all of its digits', () => {
+    const request = parseJsonRpcRequest('{"jsonrpc":"2.0","method":"m","id":-9007199254740993}');
+    expect(jsonRpcSuccess(request, '""')).toBe('{"jsonrpc":"2.0","result":"","id":-9007199254740993}');
+    expect(jsonRpcFailure(request, ['X'])).toBe(
+      '{"jsonrpc":"2.0","error":{"code":1,"message":"X","data":[]},"id":-9007199254740993}',
+    );
   });
 
   test('a client reads them back', () => {

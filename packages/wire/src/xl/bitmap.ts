@@ -23,3 +23,15 @@ export function parseXlBitmap(text: string): XlBitmap | undefined {
   }
   return members;
 }
+
+/** Numbers, in any order, as `xl` prints and reads them: ranges as `0-3,5`, or `none`. */
+export function formatXlBitmap(members: readonly number[]): string {
+  if (members.length === 0) return 'none';
+  const ranges: [number, number][] = [];
+  for (const member of members.toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last !== undefined && member - last[1] <= 1) last[1] = member;
+    else ranges.push([member, member]);
+  }
+  return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(',');
+}

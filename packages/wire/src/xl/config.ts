@@ -70,3 +70,11 @@ export interface XlDomainConfig {
   readonly onCrash?: XlAction | undefined;
   readonly onWatchdog?: XlAction | undefined;
 }
+
+/** A cpupool to be created. */
+export interface XlCpupoolConfig {
+  readonly name: string;
+  /** `credit`, `credit2`, … */
+  readonly sched: string;
+  readonly cpus: readonly number[];
+}

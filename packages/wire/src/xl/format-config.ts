@@ -1,9 +1,11 @@
 import { isUuid } from '@xenolith/base';
-import type { XlDisk, XlDomainConfig, XlVif } from './config.ts';
+import type { XlCpupoolConfig, XlDisk, XlDomainConfig, XlVif } from './config.ts';
 import { XlConfigError } from './xl-config-error.ts';
 
 /** Longer texts are refused: neither a path, nor a kernel's command line, nor a disk specification is longer. */
 const maxTextLength = 4096;
+/** But a list of pCPUs may be: every second one of 4096 takes 10 KiB. */
+const maxCpuListLength = 32 * 1024;
 const cpuList = /^[0-9a-z:,^-]+$/;
 const vdevName = /^(?:xvd[a-z]{1,3}|hd[a-z]|sd[a-z]{1,2}|d\d{1,5}p\d{1,2})\d{0,3}$/;
 const macAddress = /^[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}$/;
@@ -47,6 +49,20 @@ export function formatXlConfig(config: XlDomainConfig): string {
   return settings.flatMap(([key, text]) => (text === undefined ? [] : [`${key} = ${text}\n`])).join('');
 }
 
+/**
+ * The settings of a new cpupool (xlcpupool.cfg(5)), each an argument of `xl cpupool-create`.
+ * @throws XlConfigError naming the field when a value cannot be written
+ */
+export function formatXlCpupool(config: XlCpupoolConfig): readonly string[] {
+  const wrong = config.cpus.find((cpu) => !Number.isInteger(cpu) || cpu < 0);
+  if (wrong !== undefined) throw new XlConfigError('cpus', `not a pCPU: ${wrong}`);
+  return [
+    `name=${optional('name', config.name) ?? ''}`,
+    `sched=${quote('sched', config.sched)}`,
+    ...(config.cpus.length === 0 ? [] : [`cpus=${list('cpus', config.cpus.map(String))}`]),
+  ];
+}
+
 function checkConfig(config: XlDomainConfig): void {
   if (config.maxmemMib !== undefined && config.maxmemMib < config.memoryMib)
     throw new XlConfigError('maxmemMib', 'less than memory');
@@ -60,8 +76,8 @@ function checkConfig(config: XlDomainConfig): void {
 }
 
 /** A text as a string of libxlu's grammar: in double quotes, with a backslash before a quote and a backslash (libxlu_cfg_l.l, libxlu_cfg.c). */
-function quote(field: string, text: string): string {
-  if (text.length > maxTextLength) throw new XlConfigError(field, `longer than ${maxTextLength} characters`);
+function quote(field: string, text: string, maxLength = maxTextLength): string {
+  if (text.length > maxLength) throw new XlConfigError(field, `longer than ${maxLength} characters`);
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]/.test(text)) throw new XlConfigError(field, 'a control character or line end');
   if (!text.isWellFormed()) throw new XlConfigError(field, 'not text');
@@ -95,7 +111,7 @@ function cpus(field: string, value: string | readonly string[] | undefined): str
   if (value === undefined) return undefined;
   const wrong = (typeof value === 'string' ? [value] : value).find((text) => !cpuList.test(text));
   if (wrong !== undefined) throw new XlConfigError(field, `not a list of CPUs: ${JSON.stringify(wrong)}`);
-  return typeof value === 'string' ? quote(field, value) : list(field, value);
+  return typeof value === 'string' ? quote(field, value, maxCpuListLength) : list(field, value);
 }
 
 /**

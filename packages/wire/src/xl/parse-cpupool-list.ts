@@ -55,3 +55,43 @@ function poolWithCpus(line: string): XlCpupool {
   const pcpuIds = list === '' ? [] : list.split(',').map((cpu) => columnNumber(command, cpu, line));
   return { name, nrCpus: pcpuIds.length, pcpuIds, scheduler: undefined, active: undefined, domains: undefined };
 }
+
+/**
+ * Reads both forms of the listing of one moment: together they tell where a name ends that is longer than its column,
+ * and the numbers begin. @throws XlParseError also when they do not list the same pools
+ */
+export function parseCpupoolLists(text: string, textWithCpus: string): readonly XlCpupool[] {
+  const [header = '', ...lines] = outputLines(command, text);
+  const [cpusFirst = '', ...cpusLines] = outputLines(command, textWithCpus);
+  if (!longHeader.test(header)) throw new XlParseError(command, 'not the header', header);
+  if (!cpusHeader.test(cpusFirst)) throw new XlParseError(command, 'not the header', cpusFirst);
+  if (lines.length !== cpusLines.length) throw new XlParseError(command, 'not the same cpupools', cpusFirst);
+  return lines.map((line, index) => bothForms(line, cpusLines[index] ?? ''));
+}
+
+const countedRow = /^(.*?)(\d+)\s+([^\s\d]\S*)\s+([yn])\s+(\d+)\s*$/;
+
+function bothForms(line: string, cpusLine: string): XlCpupool {
+  const match = countedRow.exec(line);
+  if (match === null) throw new XlParseError(command, 'not a cpupool', line);
+  const [, head = '', digits = '', scheduler, active, domains] = match;
+  const numbers = `${head}${digits}`;
+  // The name may end in digits too; the widest number comes first, as nothing else follows a blank.
+  for (let width = Math.min(digits.length, 4); width > 0; width--) {
+    const name = numbers.slice(0, -width).trimEnd();
+    const list = cpusLine.startsWith(name) ? cpusLine.slice(name.length).trim() : 'another name';
+    if (name === '' || !/^(?:\d+(?:,\d+)*)?$/.test(list)) continue;
+    const pcpuIds = list === '' ? [] : list.split(',').map((cpu) => columnNumber(command, cpu, cpusLine));
+    const nrCpus = Number(numbers.slice(-width));
+    if (pcpuIds.length !== nrCpus) continue;
+    return {
+      name,
+      nrCpus,
+      pcpuIds,
+      scheduler,
+      active: active === 'y',
+      domains: columnNumber(command, domains, line),
+    };
+  }
+  throw new XlParseError(command, 'not the same cpupool in both lists', line);
+}

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parseXlBitmap } from './bitmap.ts';
+import { formatXlBitmap, parseXlBitmap } from './bitmap.ts';
 import { parseXlListLong } from './parse-list-long.ts';
 import { parseXlList } from './parse-list.ts';
 import { parseXlUptime } from './parse-uptime.ts';
@@ -116,7 +116,12 @@ describe('parseXlList', () => {
       cpupool: 'Pool-0',
       nodeAffinity: [0, 1, 3],
     });
-    expect(b).toMatchObject({ domid: 8, nodeAffinity: 'all' });
+    expect(b).toMatchObject({
+      domid: 8,
+      securityLabel: undefined,
+      cpupool: 'a-long-cpupool-name',
+      nodeAffinity: 'all',
+    });
   });
 
   test('-c', () => {
@@ -410,4 +415,13 @@ describe('parseXentop', () => {
     expect(() => parseXentop(`${header}\nnonsense\n`)).toThrow(XlParseError);
     expect(() => parseXentop(line)).toThrow(XlParseError);
   });
+});
+
+test.each([
+  [[], 'none'],
+  [[0], '0'],
+  [[5, 0, 2, 1, 5], '0-2,5'],
+  [[0, 2, 4, 5], '0,2,4-5'],
+])('formatXlBitmap(%j)', (members, text) => {
+  expect(formatXlBitmap(members)).toBe(text);
 });

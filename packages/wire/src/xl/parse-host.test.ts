@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseCpupoolList } from './parse-cpupool-list.ts';
+import { parseCpupoolList, parseCpupoolLists } from './parse-cpupool-list.ts';
 import { parseXlBlockList, parseXlNetworkList } from './parse-devices.ts';
-import { parseXlInfo } from './parse-info.ts';
-import { parseSchedCredit, parseSchedCredit2, parseSchedDomains } from './parse-sched.ts';
+import { parseXlInfo, xlNoDistance } from './parse-info.ts';
+import { parseSchedCredit, parseSchedCredit2, parseSchedDomains, parseSchedRtds } from './parse-sched.ts';
 import { parseXenstoreLs } from './parse-xenstore-ls.ts';
 import { XlParseError } from './xl-parse-error.ts';
 
@@ -90,6 +90,20 @@ describe('parseXlInfo', () => {
     expect(info.numaNodes).toHaveLength(2);
   });
 
+  test('a firmware that tells no distance: xl prints -1, and it is the farthest', () => {
+    const text = recorded('idle-xl-info-n')
+      .replace(/10,20$/m, '10,-1')
+      .replace(/20,10$/m, '-1,10');
+    const { numaNodes } = parseXlInfo(text);
+    expect(numaNodes.map(({ distances }) => distances)).toEqual([
+      [10, xlNoDistance],
+      [xlNoDistance, 10],
+    ]);
+    for (const distances of ['10,-2', '10,--1', '10,1-1']) {
+      expect(() => parseXlInfo(text.replace('10,-1', distances))).toThrow(XlParseError);
+    }
+  });
+
   test.each([
     ['', /no host/],
     ['garbage', /"garbage"/],
@@ -162,6 +176,51 @@ describe('parseCpupoolList', () => {
   });
 });
 
+describe('parseCpupoolLists', () => {
+  const long = 'Name               CPUs   Sched     Active   Domain count\n';
+  const short = 'Name               CPU list\n';
+  const row = (name: string, cpus: number): string =>
+    `${name.padEnd(19)}${String(cpus).padStart(3)}   credit2       y          1\n`;
+  const list = (name: string, cpus: number): string => `${name.padEnd(19)}${[...Array(cpus).keys()].join(',')}\n`;
+
+  test('recorded', () => {
+    const [texts, cpus] = [session('xl cpupool-list'), session('xl cpupool-list -c')];
+    expect(parseCpupoolLists(texts[1] ?? '', cpus[0] ?? '')).toEqual([
+      { name: 'Pool-node0', nrCpus: 4, pcpuIds: [0, 1, 2, 3], scheduler: 'credit2', active: true, domains: 1 },
+      { name: 'Pool-node1', nrCpus: 4, pcpuIds: [4, 5, 6, 7], scheduler: 'credit2', active: true, domains: 0 },
+    ]);
+    expect(parseCpupoolLists(texts[2] ?? '', cpus[2] ?? '').map(({ name, scheduler }) => [name, scheduler])).toEqual([
+      ['Pool-node0', 'credit2'],
+      ['credit-pool', 'credit'],
+      ['c2', 'credit2'],
+    ]);
+  });
+
+  test.each([
+    ['a 1', 0],
+    ['1,2', 3],
+    ['a pool with 12 pcpus 4', 12],
+    ['a-very-long-pool-name-1', 128],
+    ['a-very-long-pool-name-', 100],
+    ['x'.repeat(63), 1],
+  ])('the name %j with %i pCPUs', (name, cpus) => {
+    expect(parseCpupoolLists(long + row(name, cpus), short + list(name, cpus))).toMatchObject([
+      { name, nrCpus: cpus, pcpuIds: [...Array(cpus).keys()], scheduler: 'credit2', domains: 1 },
+    ]);
+  });
+
+  test.each([
+    ['', short],
+    [long, ''],
+    [long + row('a', 1), short],
+    [long + row('a', 1), short + list('b', 1)],
+    [long + row('a', 1), short + list('a', 2)],
+    [`${long}nonsense\n`, short + list('a', 1)],
+  ])('refused: %j, %j', (text, cpus) => {
+    expect(() => parseCpupoolLists(text, cpus)).toThrow(XlParseError);
+  });
+});
+
 describe('scheduler parameters', () => {
   test('recorded: credit2', () => {
     expect(parseSchedCredit2(recorded('guests-xl-sched-credit2'))).toEqual([
@@ -219,8 +278,36 @@ describe('scheduler parameters', () => {
     ]);
   });
 
+  // No recording: the Xen of the lab has no rtds. The layout is that of tools/xl/xl_sched.c.
+  test('rtds, with its vCPUs or without', () => {
+    const columns = (...texts: readonly string[]): string => {
+      const [name = '', ...rest] = texts;
+      return `${name.padEnd(33)} ${rest.map((text) => text.padStart(9)).join(' ')}\n`;
+    };
+    const domains = ['Cpupool rt: sched=RTDS\n', columns('Name', 'ID', 'Period', 'Budget', 'Extratime')];
+    const vcpus = ['Cpupool r 2: sched=RTDS\n', columns('Name', 'ID', 'VCPU', 'Period', 'Budget', 'Extratime')];
+    domains.push(columns('a 1', '3', '10000', '4000', 'yes'));
+    vcpus.push(columns('b', '4', '0', '20000', '5000', 'no'), columns('b', '4', '1', '10000', '4000', 'yes'));
+    expect(parseSchedRtds([...domains, ...vcpus].join(''))).toEqual([
+      {
+        cpupool: 'rt',
+        domains: [{ name: 'a 1', domid: 3, vcpuId: undefined, periodUs: 10_000, budgetUs: 4000, extratime: true }],
+      },
+      {
+        cpupool: 'r 2',
+        domains: [
+          { name: 'b', domid: 4, vcpuId: 0, periodUs: 20_000, budgetUs: 5000, extratime: false },
+          { name: 'b', domid: 4, vcpuId: 1, periodUs: 10_000, budgetUs: 4000, extratime: true },
+        ],
+      },
+    ]);
+    expect(() => parseSchedRtds(domains.slice(1).concat('x').join(''))).toThrow(XlParseError);
+    expect(() => parseSchedRtds(domains.concat('x').join(''))).toThrow(XlParseError);
+  });
+
   test('no pool of that scheduler is no output', () => {
     expect(parseSchedCredit('')).toEqual([]);
+    expect(parseSchedRtds('')).toEqual([]);
   });
 
   test('refused', () => {

@@ -10,13 +10,20 @@ export interface XlCpuTopology {
   readonly nodeId: number;
 }
 
+/**
+ * What stands for "no distance", which Xen says of a node that the firmware's table has 0xff or less than 10 for
+ * (`__node_distance` in xen/arch/x86/srat.c) and `xl` prints as -1: the farthest that a SLIT can say, so that whoever
+ * compares distances takes such a node last.
+ */
+export const xlNoDistance = 255;
+
 /** A NUMA node of the `numa_info` table. */
 export interface XlNumaNode {
   readonly nodeId: number;
   /** Span of its addresses, holes included: a node can show more than it has. */
   readonly memsizeMib: number;
   readonly memfreeMib: number;
-  /** To each node in turn, 10 = itself; empty when the firmware gives none. */
+  /** To each node in turn, 10 = itself, {@link xlNoDistance} where there is none; empty when `xl` prints none at all. */
   readonly distances: readonly number[];
 }
 
@@ -82,7 +89,7 @@ export interface XlInfo {
 
 const command = 'xl info';
 const cpuRow = /^\s*(\d+):\s+(\d+)\s+(\d+)\s+(\d+)\s*$/;
-const numaRow = /^\s*(\d+):\s+(\d+)\s+(\d+)\s*((?:\d+,?)*)\s*$/;
+const numaRow = /^\s*(\d+):\s+(\d+)\s+(\d+)(?:\s+((?:\d+|-1)(?:,(?:\d+|-1))*))?,?\s*$/;
 const deviceRow = /^(\S+)\s+(\d+)\s*$/;
 const keyLine = /^([A-Za-z_][A-Za-z0-9_ ]*?)\s*:(?: (.*))?$/;
 
@@ -123,9 +130,10 @@ function parseTableLine(table: string, line: string, tables: Tables): boolean {
   if (table === 'numa_info') {
     const match = numaRow.exec(line);
     if (match === null) return line.startsWith('node:') || /^No .* available$/.test(line);
-    const distances = (match[4] ?? '').split(',').filter((word) => word !== '');
+    const words = match[4]?.split(',') ?? [];
+    const distances = words.map((word) => (word === '-1' ? xlNoDistance : columnNumber(command, word, line)));
     const [nodeId, memsizeMib, memfreeMib] = rowNumbers(match.slice(0, 4), line);
-    tables.numaNodes.push({ nodeId, memsizeMib, memfreeMib, distances: distances.map(Number) });
+    tables.numaNodes.push({ nodeId, memsizeMib, memfreeMib, distances });
     return true;
   }
   if (table !== 'device topology') return false;

@@ -97,7 +97,8 @@ function layoutOf(titles: string): Layout {
   }
   if (titles.includes('Security Label')) {
     fields.push('label');
-    pattern += ' +(\\S+)';
+    // A label never begins with a dash; after the dash that stands for none, a long name of a cpupool may follow at once.
+    pattern += ' +(-|[^\\s-]\\S*)';
   }
   if (titles.includes('Cpupool')) {
     fields.push('cpupool');

@@ -24,8 +24,30 @@ export interface XlSchedCreditPool extends XlSchedCredit2Pool {
   readonly migrationDelayUs: number | undefined;
 }
 
+/** Scheduler parameters of a domain, or of one of its vCPUs, under rtds. */
+export interface XlSchedRtdsDomain {
+  readonly name: string;
+  readonly domid: number;
+  /** With -v. */
+  readonly vcpuId: number | undefined;
+  readonly periodUs: number;
+  readonly budgetUs: number;
+  /** Absent before Xen 4.10. */
+  readonly extratime: boolean | undefined;
+}
+
+/** A cpupool that `xl sched-rtds` lists. */
+export interface XlSchedRtdsPool {
+  readonly cpupool: string;
+  readonly domains: readonly XlSchedRtdsDomain[];
+}
+
 const domainRow = /^(.*) +(\d+) +(\d+) +(\d+)\s*$/;
 const domainHeader = /^Name\s+ID\s+Weight\s+Cap\s*$/;
+
+const rtdsRow = /^(.*) +(\d+) +(\d+) +(\d+)(?: +(yes|no))?\s*$/;
+const rtdsVcpuRow = /^(.*) +(\d+) +(\d+) +(\d+) +(\d+)(?: +(yes|no))?\s*$/;
+const rtdsHeader = /^Name\s+ID(?<vcpu>\s+VCPU)?\s+Period\s+Budget(?:\s+Extratime)?\s*$/;
 
 interface Pool {
   readonly header: RegExpExecArray;
@@ -56,6 +78,45 @@ export function parseSchedDomains(text: string): readonly XlSchedDomain[] {
   const [first = '', ...rows] = outputLines(command, text);
   if (!domainHeader.test(first)) throw new XlParseError(command, 'not the header', first);
   return rows.map((row) => domainOf(command, row));
+}
+
+/**
+ * Reads `xl sched-rtds`, whose parameters of a domain are only the scheduler's defaults, and `xl sched-rtds -v all`,
+ * which has each vCPU's own (tools/xl/xl_sched.c). @throws XlParseError
+ */
+export function parseSchedRtds(text: string): readonly XlSchedRtdsPool[] {
+  const command = 'xl sched-rtds';
+  const pools: { readonly cpupool: string; readonly domains: XlSchedRtdsDomain[] }[] = [];
+  let withVcpus = false;
+  for (const line of outputLines(command, text)) {
+    const cpupool = /^Cpupool (.*): sched=RTDS\s*$/.exec(line)?.[1];
+    const header = rtdsHeader.exec(line);
+    if (cpupool !== undefined) {
+      pools.push({ cpupool, domains: [] });
+    } else if (header !== null) {
+      withVcpus = header.groups?.['vcpu'] !== undefined;
+    } else {
+      const pool = pools.at(-1);
+      if (pool === undefined) throw new XlParseError(command, 'not a cpupool', line);
+      pool.domains.push(rtdsDomainOf(command, line, withVcpus));
+    }
+  }
+  return pools;
+}
+
+function rtdsDomainOf(command: string, line: string, withVcpus: boolean): XlSchedRtdsDomain {
+  const match = (withVcpus ? rtdsVcpuRow : rtdsRow).exec(line);
+  if (match === null) throw new XlParseError(command, 'not a domain', line);
+  const [, name = '', domid, ...rest] = match;
+  const [vcpu, period, budget, extratime] = withVcpus ? rest : [undefined, ...rest];
+  return {
+    name: name.trimEnd(),
+    domid: columnNumber(command, domid, line),
+    vcpuId: vcpu === undefined ? undefined : columnNumber(command, vcpu, line),
+    periodUs: columnNumber(command, period, line),
+    budgetUs: columnNumber(command, budget, line),
+    extratime: extratime === undefined ? undefined : extratime === 'yes',
+  };
 }
 
 function domainOf(command: string, line: string): XlSchedDomain {

@@ -1,7 +1,15 @@
 /** The form of the calls: one file a class, each a table from message to function, typed by the data model. */
-import type { Ref } from '@xenolith/base';
+import type { Disposable, Ref } from '@xenolith/base';
 import type { DataType } from '../datamodel/data-type.ts';
-import type { ArgumentsOf, ClassName, FieldName, MessageName, RecordOf, ResultOf } from '../datamodel/types.ts';
+import type {
+  ArgumentsOf,
+  ClassName,
+  CreationOf,
+  FieldName,
+  MessageName,
+  RecordOf,
+  ResultOf,
+} from '../datamodel/types.ts';
 import type { Rights } from '../session/rbac.ts';
 import type { Task } from '../task/tasks.ts';
 import type { Xapi } from '../xapi.ts';
@@ -19,6 +27,9 @@ export interface Origin {
   readonly host?: string;
 }
 
+/** Has something done, at most once, when the client that waits for the answer has left; until disposed. */
+export type OnClientGone = (action: () => void) => Disposable;
+
 /** What a call is carried out with. */
 export interface Call {
   readonly xapi: Xapi;
@@ -27,6 +38,7 @@ export interface Call {
   readonly rights: Rights;
   readonly task: Task;
   readonly origin: Origin;
+  readonly onClientGone: OnClientGone;
 }
 
 /** A result whose shape the table describes only loosely, with the shape that it really has. */
@@ -53,9 +65,21 @@ type SetterCalls<C extends ClassName> = {
   ) => Answer<void>;
 };
 
+type MapCalls<C extends ClassName> = {
+  readonly [F in FieldName<C> as `add_to_${F}`]?: (
+    call: Call,
+    args: { readonly self: Ref<C>; readonly key: string; readonly value: string },
+  ) => Answer<void>;
+} & {
+  readonly [F in FieldName<C> as `remove_from_${F}`]?: (
+    call: Call,
+    args: { readonly self: Ref<C>; readonly key: string },
+  ) => Answer<void>;
+};
+
 interface LifeCalls<C extends ClassName> {
-  /** Checked: every required member is there and each is of its type. */
-  readonly create?: (call: Call, args: { readonly args: Partial<RecordOf<C>> }) => Answer<Ref<C>>;
+  /** Checked: what clients may give and nothing else, every required member, each of its type, references to what exists. */
+  readonly create?: (call: Call, args: { readonly args: CreationOf<C> }) => Answer<Ref<C>>;
   readonly destroy?: (call: Call, args: { readonly self: Ref<C> }) => Answer<void>;
 }
 
@@ -65,4 +89,5 @@ interface LifeCalls<C extends ClassName> {
  */
 export type CallsOf<C extends ClassName> = DeclaredCalls<C> &
   Omit<SetterCalls<C>, MessageName<C>> &
+  Omit<MapCalls<C>, MessageName<C>> &
   Omit<LifeCalls<C>, MessageName<C>>;

@@ -1,6 +1,7 @@
 /** Every call that has behaviour of its own, by class. */
 import type { ClassName } from '../datamodel/types.ts';
 import type { CallsOf } from './call.ts';
+import { cpupoolCalls } from './cpupool.ts';
 import { eventCalls } from './event.ts';
 import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
@@ -15,7 +16,9 @@ import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
 import { vifCalls } from './vif.ts';
 import { vmLifeCalls } from './vm-life.ts';
+import { vmMemoryCalls } from './vm-memory.ts';
 import { vmPowerCalls } from './vm-power.ts';
+import { vmSchedulingCalls } from './vm-scheduling.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PBD: pbdCalls,
@@ -23,7 +26,8 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VBD: vbdCalls,
   VDI: vdiCalls,
   VIF: vifCalls,
-  VM: { ...vmLifeCalls, ...vmPowerCalls },
+  VM: { ...vmLifeCalls, ...vmMemoryCalls, ...vmPowerCalls, ...vmSchedulingCalls },
+  cpupool: cpupoolCalls,
   event: eventCalls,
   host: hostCalls,
   message: messageCalls,

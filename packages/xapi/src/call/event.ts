@@ -3,12 +3,12 @@ import { eventBatchType, eventsType } from '../event/event-record.ts';
 import { ShapedResult, type CallsOf } from './call.ts';
 
 export const eventCalls: CallsOf<'event'> = {
-  async from({ xapi, session }, { classes, token, timeout }) {
-    return new ShapedResult(eventBatchType, await xapi.events.from(session, classes, token, timeout));
+  async from({ xapi, ...caller }, { classes, token, timeout }) {
+    return new ShapedResult(eventBatchType, await xapi.events.from(caller, classes, token, timeout));
   },
 
-  async next({ xapi, session }) {
-    return new ShapedResult(eventsType, await xapi.events.next(session));
+  async next({ xapi, ...caller }) {
+    return new ShapedResult(eventsType, await xapi.events.next(caller));
   },
 
   register({ xapi, session }, { classes }) {

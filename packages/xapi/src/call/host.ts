@@ -1,6 +1,8 @@
 /** Calls of hosts. XAPI: ocaml/xapi/xapi_host.ml. */
 import { formatDateTime } from '@xenolith/wire';
 import { XapiError } from '../errors.ts';
+import { cpuTopology, numaNodes, xenInfo } from '../host/xen-info.ts';
+import { freeMemoryOf } from '../host/memory-account.ts';
 import type { CallsOf } from './call.ts';
 
 export const hostCalls = {
@@ -16,4 +18,36 @@ export const hostCalls = {
     xapi.db.get('host', host);
     return formatDateTime(xapi.clock.now());
   },
+  /** Only the hypervisor's command line could make it another one than what Xen starts with. */
+  get_sched_gran: ({ xapi }, { self }) => {
+    xapi.db.get('host', self);
+    return 'cpu';
+  },
+  set_sched_gran: ({ xapi }, { self, value }) => {
+    xapi.db.get('host', self);
+    if (value !== 'cpu')
+      throw new XapiError('OPERATION_NOT_ALLOWED', `Failed to update sched-gran: ${value} is not supported`);
+  },
+  get_xen_info: async ({ xapi }, { self }) => {
+    const { db, hosts } = xapi;
+    const facts = await hosts.factsNow(self);
+    const free = db.get('host', self).host_CPUs.filter((cpu) => !db.has('cpupool', db.get('host_cpu', cpu).cpupool));
+    return xenInfo(facts, db.get('host', self).cpupools.length === 0 ? 0 : free.length);
+  },
+  compute_free_memory: ({ xapi }, { host }) => freeMemoryOf(xapi, host),
+  compute_memory_overhead: ({ xapi }, { host }) => xapi.db.get('host', host).memory_overhead,
+  get_CPU_topology: ({ xapi }, { self }) => cpuTopology(xapi.hosts.factsOf(self)),
+  set_numa_affinity_policy: ({ xapi }, { self, value }) =>
+    xapi.db.update('host', self, { numa_affinity_policy: value }),
+  get_NUMA_memory: async ({ xapi }, { self }) => {
+    const { db, hosts } = xapi;
+    const memory = await hosts.memoryByNode(self);
+    const here = db.get('host', self).resident_VMs.map((vm) => db.get('VM', vm));
+    return memory.map(({ domid, bytesByNode }) => ({
+      domid: String(domid),
+      uuid: here.find((vm) => vm.domid === domid)?.uuid ?? '',
+      bytes_by_node: bytesByNode.join(','),
+    }));
+  },
+  get_NUMA_nodes: async ({ xapi }, { self }) => numaNodes(await xapi.hosts.factsNow(self)),
 } as const satisfies CallsOf<'host'>;

@@ -3,16 +3,18 @@
  * here they are one line each.
  */
 import type { Ref } from '@xenolith/base';
+import type { WireValue } from '@xenolith/wire';
 import type { AnyRecord } from '../database/database.ts';
 import type { ClassName, FieldName } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
+import { setField } from '../generic.ts';
 import type { Call } from './call.ts';
 
-/** `set_F`. */
+/** `set_F`. @throws XapiError HANDLE_INVALID [class, ref] for a reference to what does not exist */
 export const plainSet =
   <C extends ClassName>(className: C, field: FieldName<C>) =>
   ({ xapi }: Call, { self, value }: { readonly self: Ref<C>; readonly value: unknown }): void => {
-    xapi.db.updateAny(className, self, { [field]: value } as AnyRecord);
+    setField(xapi.db, className, self, field, value as WireValue);
   };
 
 /** `add_to_F`. @throws XapiError MAP_DUPLICATE_KEY [class, field, ref, key] */

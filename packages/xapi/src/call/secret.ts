@@ -7,9 +7,6 @@ export const secretCalls: CallsOf<'secret'> = {
   /** Takes over a secret under the uuid that it has elsewhere. */
   introduce({ xapi }, { uuid, value, other_config: otherConfig }) {
     if (!isUuid(uuid)) throw new XapiError('INVALID_VALUE', 'uuid', uuid);
-    if (xapi.db.byUuid('secret', uuid) !== undefined) {
-      throw new XapiError('DB_UNIQUENESS_CONSTRAINT_VIOLATION', 'secret', 'uuid', uuid);
-    }
     return xapi.db.create('secret', { uuid, value, other_config: otherConfig });
   },
 };

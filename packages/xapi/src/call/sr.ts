@@ -1,108 +1,119 @@
 /** Calls of storage repositories and of how hosts reach them. XAPI: ocaml/xapi/xapi_sr.ml, xapi_pbd.ml. */
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
-import { hostOfSr, pbdOf, vdiPath } from '../storage/vdi-path.ts';
+import { updateSrOperations } from '../storage/allowed-operations.ts';
+import { scan } from '../storage/scan.ts';
 import { ensureSm } from '../storage/sm.ts';
+import { assertOwnLocation, normalLocation } from '../storage/sr-location.ts';
+import { assertSrAllows } from '../storage/sr-operations.ts';
+import { withSrOperation } from '../storage/under-way.ts';
+import { removeDiskRecord } from '../storage/unfinished-disks.ts';
 import type { Xapi } from '../xapi.ts';
-import type { CallsOf } from './call.ts';
-import { plainSet } from './plain.ts';
+import type { Call, CallsOf } from './call.ts';
 
-const live =
-  (xapi: Xapi) =>
-  (host: Ref<'host'>): boolean =>
-    xapi.hosts.isLive(host);
-
-/** Reads the space of the directory, and the size of every image; one without its file is marked missing. */
-async function scan(xapi: Xapi, sr: Ref<'SR'>): Promise<void> {
+/** Drops the records of a repository and of all that is in it. */
+function removeRecords(xapi: Xapi, sr: Ref<'SR'>): void {
   const { db } = xapi;
-  const host = hostOfSr(db, sr, live(xapi));
-  const directory = pbdOf(db, sr, host)?.device_config['location'] ?? '';
-  await xapi.hosts.onFiles(host, async (files) => {
-    const space = await files.space(directory);
-    let allocated = 0;
-    for (const ref of db.get('SR', sr).VDIs) {
-      const vdi = db.get('VDI', ref);
-      const found = await files.stat(vdiPath(db, vdi, host));
-      if (!db.has('VDI', ref)) continue;
-      allocated += vdi.virtual_size;
-      db.update('VDI', ref, { missing: found === undefined, physical_utilisation: found?.usedBytes ?? 0 });
-    }
-    db.update('SR', sr, {
-      physical_size: space.totalBytes,
-      physical_utilisation: space.totalBytes - space.freeBytes,
-      virtual_allocation: allocated,
-    });
-  });
-}
-
-function assertDetached(xapi: Xapi, sr: Ref<'SR'>): void {
-  if (xapi.db.get('SR', sr).PBDs.some((pbd) => xapi.db.get('PBD', pbd).currently_attached))
-    throw new XapiError('SR_HAS_PBD', sr);
-}
-
-function forget(xapi: Xapi, sr: Ref<'SR'>): void {
-  const { db } = xapi;
-  assertDetached(xapi, sr);
-  for (const vdi of db.get('SR', sr).VDIs) db.destroy('VDI', vdi);
+  for (const vdi of db.get('SR', sr).VDIs) removeDiskRecord(xapi, vdi);
   for (const pbd of db.get('SR', sr).PBDs) db.destroy('PBD', pbd);
   db.destroy('SR', sr);
 }
 
+/** The directory that a PBD asks for. @throws XapiError INVALID_VALUE */
+const locationIn = (config: Readonly<Record<string, string>>): string => normalLocation(config['location'] ?? '');
+
+/** Makes a directory when it is missing, and sees that a host can use it. */
+async function assertUsable(xapi: Xapi, host: Ref<'host'>, location: string): Promise<void> {
+  await xapi.hosts.onFiles(host, (files) => files.space(location));
+}
+
 export const srCalls = {
   create: async (
-    { xapi },
+    call,
     { host, device_config, name_label, name_description, type, content_type, shared, sm_config },
   ) => {
+    const { xapi } = call;
     const { db } = xapi;
+    db.get('host', host);
     if (type !== 'file') throw new XapiError('SR_UNKNOWN_DRIVER', type);
-    const location = device_config['location'] ?? '';
-    if (!location.startsWith('/') || location.includes('\0')) {
-      throw new XapiError('INVALID_VALUE', 'device_config:location', location);
-    }
-    await xapi.hosts.onFiles(host, (files) => files.space(location));
+    const location = locationIn(device_config);
+    assertOwnLocation(db, host, location);
+    await assertUsable(xapi, host, location);
+    // Looked at again: somebody else may have asked for it meanwhile.
+    assertOwnLocation(db, host, location);
     ensureSm(xapi);
-    const sr = db.create('SR', {
-      name_label,
-      name_description,
-      type,
-      content_type,
-      shared,
-      sm_config,
-      allowed_operations: ['scan', 'update', 'vdi_create', 'vdi_destroy', 'vdi_clone', 'vdi_resize'],
-    });
+    const sr = db.create('SR', { name_label, name_description, type, content_type, shared, sm_config });
     db.create('PBD', { host, SR: sr, device_config: { location }, currently_attached: true });
-    await scan(xapi, sr);
+    try {
+      await withSrOperation(call, sr, 'scan', () => scan(xapi, sr, { adopt: true }));
+    } catch (error) {
+      if (db.has('SR', sr)) removeRecords(xapi, sr);
+      throw error;
+    }
     return sr;
   },
   destroy: ({ xapi }, { sr }) => {
-    if (xapi.db.get('SR', sr).VDIs.length > 0) throw new XapiError('SR_NOT_EMPTY');
-    forget(xapi, sr);
+    assertSrAllows(xapi, sr, 'destroy');
+    removeRecords(xapi, sr);
   },
-  forget: ({ xapi }, { sr }) => forget(xapi, sr),
-  scan: ({ xapi }, { sr }) => scan(xapi, sr),
-  update: ({ xapi }, { sr }) => scan(xapi, sr),
+  forget: ({ xapi }, { sr }) => {
+    assertSrAllows(xapi, sr, 'forget');
+    removeRecords(xapi, sr);
+  },
+  scan: (call, { sr }) => withSrOperation(call, sr, 'scan', () => scan(call.xapi, sr, { adopt: true })),
+  update: (call, { sr }) => withSrOperation(call, sr, 'update', () => scan(call.xapi, sr, { adopt: false })),
   get_supported_types: () => ['file'],
   set_name_label: ({ xapi }, { sr, value }) => xapi.db.update('SR', sr, { name_label: value }),
   set_name_description: ({ xapi }, { sr, value }) => xapi.db.update('SR', sr, { name_description: value }),
 } as const satisfies CallsOf<'SR'>;
 
+async function plug(call: Call, self: Ref<'PBD'>): Promise<void> {
+  const { xapi } = call;
+  const { db } = xapi;
+  const { host, device_config, SR, currently_attached } = db.get('PBD', self);
+  if (currently_attached) return;
+  await withSrOperation(call, SR, 'plug', async () => {
+    await assertUsable(xapi, host, locationIn(device_config));
+    db.update('PBD', self, { currently_attached: true });
+    updateSrOperations(xapi, SR);
+    await scan(xapi, SR, { adopt: true });
+  });
+}
+
 export const pbdCalls = {
+  create: ({ xapi }, { args }) => {
+    const { db } = xapi;
+    const { host, SR, device_config } = args;
+    db.get('host', host);
+    assertSrAllows(xapi, SR, 'pbd_create');
+    const existing = db.get('SR', SR).PBDs.find((pbd) => db.get('PBD', pbd).host === host);
+    if (existing !== undefined) throw new XapiError('PBD_EXISTS', SR, host, existing);
+    const { shared, PBDs } = db.get('SR', SR);
+    if (!shared && PBDs.length > 0) throw new XapiError('SR_NOT_SHARABLE', SR, host);
+    const location = locationIn(device_config);
+    assertOwnLocation(db, host, location);
+    return db.create('PBD', { ...args, device_config: { location }, currently_attached: false });
+  },
   destroy: ({ xapi }, { self }) => {
-    if (xapi.db.get('PBD', self).currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+    const { currently_attached, SR } = xapi.db.get('PBD', self);
+    if (currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+    if (xapi.db.has('SR', SR)) assertSrAllows(xapi, SR, 'pbd_destroy');
     xapi.db.destroy('PBD', self);
+    updateSrOperations(xapi, SR);
   },
-  plug: async ({ xapi }, { self }) => {
-    const { host, device_config } = xapi.db.get('PBD', self);
-    await xapi.hosts.onFiles(host, (files) => files.space(device_config['location'] ?? ''));
-    xapi.db.update('PBD', self, { currently_attached: true });
-  },
+  plug: (call, { self }) => plug(call, self),
   unplug: ({ xapi }, { self }) => {
-    const { SR } = xapi.db.get('PBD', self);
-    const inUse = xapi.db
-      .get('SR', SR)
-      .VDIs.filter((vdi) => xapi.db.get('VDI', vdi).VBDs.some((vbd) => xapi.db.get('VBD', vbd).currently_attached));
-    if (inUse.length > 0) throw new XapiError('VDI_IN_USE', inUse[0] ?? '', 'unplug');
+    const { SR, currently_attached } = xapi.db.get('PBD', self);
+    if (!currently_attached) return;
+    assertSrAllows(xapi, SR, 'unplug');
     xapi.db.update('PBD', self, { currently_attached: false });
+    updateSrOperations(xapi, SR);
   },
-  set_device_config: plainSet('PBD', 'device_config'),
+  set_device_config: ({ xapi }, { self, value }) => {
+    const { currently_attached, host } = xapi.db.get('PBD', self);
+    if (currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+    const location = locationIn(value);
+    assertOwnLocation(xapi.db, host, location, self);
+    xapi.db.update('PBD', self, { device_config: { location } });
+  },
 } as const satisfies CallsOf<'PBD'>;

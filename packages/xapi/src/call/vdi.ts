@@ -1,38 +1,56 @@
 /** Calls of disks. XAPI: ocaml/xapi/xapi_vdi.ml. */
-import { bytes } from '@xenolith/base';
+import { nullRef } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
-import { hostOfSr, vdiPath } from '../storage/vdi-path.ts';
-import { assertNotInUse, copyDisk, createDisk, destroyDisk, diskSize } from '../storage/vdi-work.ts';
+import { updateDiskOperations } from '../storage/allowed-operations.ts';
+import { lookAtDisk } from '../storage/scan.ts';
+import { withVdiOperation } from '../storage/under-way.ts';
+import { usesOf } from '../storage/vdi-operations.ts';
+import { destroyDisk, forgetDisk, makeCopy, makeDisk, resizeDisk } from '../storage/vdi-work.ts';
 import type { CallsOf } from './call.ts';
 import { plainSet } from './plain.ts';
 
 export const vdiCalls = {
-  create: ({ xapi }, { args }) => {
-    const { SR, virtual_size } = args;
-    if (SR === undefined || virtual_size === undefined) throw new XapiError('FIELD_TYPE_ERROR', 'SR');
-    return createDisk(xapi, { ...args, SR, virtual_size });
+  create: async (call, { args }) => {
+    const vdi = await makeDisk(call, args);
+    call.xapi.disks.finish([vdi]);
+    return vdi;
   },
-  destroy: ({ xapi }, { self }) => destroyDisk(xapi, self),
-  clone: ({ xapi }, { vdi }) => copyDisk(xapi, vdi),
-  resize: async ({ xapi }, { vdi, size }) => {
-    const { db } = xapi;
-    const record = db.get('VDI', vdi);
-    const wanted = diskSize(size);
-    if (wanted < record.virtual_size) throw new XapiError('INVALID_VALUE', 'size', `${size}: a disk cannot shrink`);
-    assertNotInUse(xapi, vdi, 'resize');
-    const host = hostOfSr(db, record.SR, (candidate) => xapi.hosts.isLive(candidate));
-    await xapi.hosts.onFiles(host, (files) => files.resizeImage(vdiPath(db, record, host), bytes(wanted)));
-    db.update('VDI', vdi, { virtual_size: wanted });
+  destroy: (call, { self }) => destroyDisk(call, self),
+  clone: async (call, { vdi }) => {
+    const copy = await makeCopy(call, vdi, 'clone');
+    call.xapi.disks.finish([copy]);
+    return copy;
   },
-  forget: ({ xapi }, { vdi }) => {
-    assertNotInUse(xapi, vdi, 'forget');
-    xapi.db.destroy('VDI', vdi);
+  copy: async (call, { vdi, sr, base_vdi, into_vdi }) => {
+    if (base_vdi !== nullRef() || into_vdi !== nullRef()) {
+      throw new XapiError('NOT_IMPLEMENTED', 'VDI.copy of what changed, or into a disk that exists');
+    }
+    const copy = await makeCopy(call, vdi, 'copy', sr === nullRef() ? undefined : sr);
+    call.xapi.disks.finish([copy]);
+    return copy;
   },
-  update: ({ xapi }, { vdi }) => {
-    xapi.db.get('VDI', vdi);
-  },
+  resize: (call, { vdi, size }) => resizeDisk(call, vdi, size),
+  forget: ({ xapi }, { vdi }) => forgetDisk(xapi, vdi),
+  update: (call, { vdi }) => withVdiOperation(call, vdi, 'update', () => lookAtDisk(call.xapi, vdi)),
   set_name_label: plainSet('VDI', 'name_label'),
   set_name_description: plainSet('VDI', 'name_description'),
-  set_sharable: plainSet('VDI', 'sharable'),
-  set_read_only: plainSet('VDI', 'read_only'),
+  set_is_a_snapshot: plainSet('VDI', 'is_a_snapshot'),
+  set_snapshot_of: plainSet('VDI', 'snapshot_of'),
+  set_snapshot_time: plainSet('VDI', 'snapshot_time'),
+  set_metadata_of_pool: plainSet('VDI', 'metadata_of_pool'),
+  set_sharable: ({ xapi }, { self, value }) => {
+    const uses = usesOf(xapi.db, self);
+    if (!value && uses.length > 1 && uses.some(({ writes }) => writes)) {
+      throw new XapiError('VDI_IN_USE', self, 'set_sharable');
+    }
+    xapi.db.update('VDI', self, { sharable: value });
+    updateDiskOperations(xapi, self);
+  },
+  set_read_only: ({ xapi }, { self, value }) => {
+    if (value && usesOf(xapi.db, self).some(({ writes }) => writes)) {
+      throw new XapiError('VDI_IN_USE', self, 'set_read_only');
+    }
+    xapi.db.update('VDI', self, { read_only: value });
+    updateDiskOperations(xapi, self);
+  },
 } as const satisfies CallsOf<'VDI'>;

@@ -35,6 +35,19 @@ describe('objects', () => {
     expect(db.byUuid('VM', uuid)).toBeUndefined();
   });
 
+  test('two of a class never have the same uuid', () => {
+    const db = open();
+    const vm = db.create('VM', {});
+    const other = db.create('VM', {});
+    const { uuid } = db.get('VM', vm);
+    const twice = new XapiError('DB_UNIQUENESS_CONSTRAINT_VIOLATION', 'VM', 'uuid', uuid.toUpperCase());
+    expect(() => db.create('VM', { uuid: uuid.toUpperCase() })).toThrow(twice);
+    expect(() => db.update('VM', other, { uuid: uuid.toUpperCase() })).toThrow(twice);
+    db.update('VM', vm, { uuid: uuid.toUpperCase() });
+    db.create('VDI', { uuid });
+    expect([db.byUuid('VM', uuid), db.count('VM')]).toEqual([vm, 2]);
+  });
+
   test('a record once read never changes', () => {
     const db = open();
     const vm = db.create('VM', { name_label: 'before' });

@@ -136,6 +136,7 @@ export class Database {
   /**
    * Adds an object; fields not given take the defaults of the table, `uuid` a new random one. Computed fields are
    * ignored, so a copy of another object's record will do.
+   * @throws XapiError DB_UNIQUENESS_CONSTRAINT_VIOLATION [class, 'uuid', uuid] when another object of the class has it
    */
   create<C extends ClassName>(className: C, fields: Partial<RecordOf<C>>, ref?: Ref<C>): Ref<C> {
     return this.createAny(className, fields as AnyRecord, ref) as Ref<C>;
@@ -151,6 +152,7 @@ export class Database {
     }
     const record: Record<string, WireValue> = { ...shape.empty, ...fields };
     if (record['uuid'] === '') record['uuid'] = randomUuid(this.#random);
+    else this.#assertUnique(className, record['uuid']);
     const row = this.#insert(shape, ref, record, ++this.#generation);
     this.#touched(row, row.created);
     this.#link(row);
@@ -158,7 +160,7 @@ export class Database {
     return ref;
   }
 
-  /** Writes fields of an object; those that already hold the value are not a change. */
+  /** Writes fields of an object; those that already hold the value are not a change. @throws XapiError as {@link create} */
   update<C extends ClassName>(className: C, ref: Ref<C>, changes: Partial<RecordOf<C>>): void {
     this.updateAny(className, ref, changes as AnyRecord);
   }
@@ -174,6 +176,7 @@ export class Database {
     }
     const effective = Object.entries(changes).filter(([name, value]) => !sameValue(old[name], value));
     if (effective.length === 0) return;
+    if (effective.some(([name]) => name === 'uuid')) this.#assertUnique(className, changes['uuid'], ref);
     row.record = { ...old, ...Object.fromEntries(effective) };
     if (old['uuid'] !== row.record['uuid']) {
       this.#forgetUuid(row, old['uuid']);
@@ -293,6 +296,12 @@ export class Database {
   #rememberUuid(row: Row): void {
     const uuid = row.record['uuid'];
     if (typeof uuid === 'string' && uuid !== '') this.#byUuid.set(uuidKey(row.class, uuid), row.ref);
+  }
+
+  #assertUnique(className: string, uuid: WireValue | undefined, except?: string): void {
+    const holder = typeof uuid === 'string' ? this.byUuidAny(className, uuid) : undefined;
+    if (typeof uuid !== 'string' || holder === undefined || holder === except) return;
+    throw new XapiError('DB_UNIQUENESS_CONSTRAINT_VIOLATION', className, 'uuid', uuid);
   }
 
   #forgetUuid(row: Row, uuid: WireValue | undefined): void {

@@ -71,8 +71,9 @@ import { VMPP } from './class/vmpp.ts';
 import { VMSS } from './class/vmss.ts';
 import { VTPM } from './class/vtpm.ts';
 import { VUSB } from './class/vusb.ts';
+import { extensionClasses } from './extensions.ts';
 
-/** Every class of the XenAPI, by its wire name, in the order in which XAPI lists them. */
+/** Every class of the XenAPI, by its wire name, in the order in which XAPI lists them; ours after them. */
 export const classTables = {
   session,
   auth,
@@ -147,4 +148,5 @@ export const classTables = {
   Driver_variant,
   Caller,
   Rate_limit,
+  ...extensionClasses,
 } as const;

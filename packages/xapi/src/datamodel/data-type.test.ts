@@ -104,6 +104,8 @@ describe('values off the wire', () => {
     ['int', '', 'FIELD_TYPE_ERROR'],
     ['int', 'x', 'FIELD_TYPE_ERROR'],
     ['int', true, 'FIELD_TYPE_ERROR'],
+    ['float', '1e400', 'INVALID_VALUE'],
+    ['float', Infinity, 'INVALID_VALUE'],
     ['int', '9007199254740993', 'INVALID_VALUE'],
     ['float', '', 'FIELD_TYPE_ERROR'],
     ['float', 'one', 'FIELD_TYPE_ERROR'],

@@ -207,16 +207,21 @@ function decodeText(value: WireValue, what: string): string {
 function decodeInt(value: WireValue, what: string): number {
   const number = typeof value === 'string' && /^[+-]?\d{1,19}$/.test(value.trim()) ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number)) throw new XapiError('FIELD_TYPE_ERROR', what);
-  if (!Number.isSafeInteger(number)) throw new XapiError('INVALID_VALUE', what, String(number));
+  if (!Number.isSafeInteger(number)) {
+    // The client's own digits: those of the number are rounded.
+    throw new XapiError('INVALID_VALUE', what, typeof value === 'string' ? value.trim() : String(number));
+  }
   // There is no negative zero among integers.
   return number + 0;
 }
 
 function decodeFloat(value: WireValue, what: string): number {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string' || value.trim() === '') throw new XapiError('FIELD_TYPE_ERROR', what);
+  if (typeof value !== 'number' && (typeof value !== 'string' || value.trim() === '')) {
+    throw new XapiError('FIELD_TYPE_ERROR', what);
+  }
   const number = Number(value);
   if (Number.isNaN(number)) throw new XapiError('FIELD_TYPE_ERROR', what);
+  if (!Number.isFinite(number)) throw new XapiError('INVALID_VALUE', what, String(value).trim());
   return number;
 }
 

@@ -1,5 +1,7 @@
-/** Every enumeration of the XenAPI and the words it knows, spelled as on the wire. */
-export const enums = {
+import { extensionEnums, extensionEnumWords } from './extensions.ts';
+
+/** Every enumeration of XAPI and the words it knows, spelled as on the wire. */
+export const xapiEnums = {
   after_apply_guidance: ['restartHVM', 'restartPV', 'restartHost', 'restartXAPI'],
   allocation_algorithm: ['breadth_first', 'depth_first'],
   bond_mode: ['balance-slb', 'active-backup', 'lacp'],
@@ -244,4 +246,11 @@ export const enums = {
   vmss_type: ['snapshot', 'checkpoint', 'snapshot_with_quiesce'],
   vtpm_operations: ['destroy'],
   vusb_operations: ['attach', 'plug', 'unplug'],
+} as const;
+
+/** Those of XAPI and ours. */
+export const enums = {
+  ...xapiEnums,
+  ...extensionEnums,
+  host_numa_affinity_policy: [...xapiEnums.host_numa_affinity_policy, ...extensionEnumWords.host_numa_affinity_policy],
 } as const;

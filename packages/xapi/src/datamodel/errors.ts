@@ -1,8 +1,10 @@
+import { extensionErrors } from './extensions.ts';
+
 /**
- * Every error code of the XenAPI with the names of its parameters, in order. `null`: XAPI does not document the
+ * Every error code of XAPI with the names of its parameters, in order. `null`: XAPI does not document the
  * parameters of this code.
  */
-export const errorTable = {
+export const xapiErrors = {
   ACTIVATION_WHILE_NOT_FREE: [],
   ADDRESS_VIOLATES_LOCKING_CONSTRAINT: ['address'],
   APPLY_GUIDANCE_FAILED: ['ref'],
@@ -640,5 +642,8 @@ export const errorTable = {
   VM_SNAPSHOT_FAILED: null,
 } as const satisfies Readonly<Record<string, readonly string[] | null>>;
 
-/** An error code that XAPI knows. */
+/** Those of XAPI and ours. */
+export const errorTable = { ...xapiErrors, ...extensionErrors } as const;
+
+/** An error code of either. */
 export type ErrorCode = keyof typeof errorTable;

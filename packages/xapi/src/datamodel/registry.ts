@@ -67,6 +67,7 @@ const notMadeHere = new Set([
   'PVS_cache_storage',
   'Rate_limit',
   'subject',
+  'user',
   'VM_appliance',
   'VM_group',
   'VMSS',
@@ -81,6 +82,7 @@ interface Shape {
   readonly async?: boolean;
   readonly removed?: boolean;
   readonly keyRoles?: Readonly<Record<string, Role>> | undefined;
+  readonly extension?: boolean;
 }
 
 const parameter = (name: string, type: string): Parameter => ({ name, type: parseDataType(type) });
@@ -101,7 +103,7 @@ function fromShape(table: ClassTable, name: string, shape: Shape): Method {
     session: true,
     removed: shape.removed === true,
     poolInternal: false,
-    extension: false,
+    extension: shape.extension === true || table.extension === true,
   };
 }
 
@@ -127,7 +129,7 @@ function declared(table: ClassTable, name: string, message: MessageTable, extens
     session: message.session !== false,
     removed: message.removed !== undefined,
     poolInternal: message.poolInternal === true,
-    extension,
+    extension: extension || table.extension === true,
   };
 }
 
@@ -178,12 +180,14 @@ function* fieldMethods(table: ClassTable, name: string, field: FieldTable): Gene
     result: field.type,
     role: field.readRole ?? 'read-only',
     removed: field.removed !== undefined,
+    extension: field.extension === true,
   });
   if (field.access !== 'RW') return;
   const role = field.writeRole ?? table.writeRole;
   assert(role !== undefined, `a role to write ${table.name}.${name}`);
   const type = parseDataType(field.type);
-  const common = { field: name, result: 'void', role, removed: field.removed !== undefined };
+  const extension = field.extension === true;
+  const common = { field: name, result: 'void', role, removed: field.removed !== undefined, extension };
   const setter = (prefix: string, kind: MethodKind, params: readonly Parameter[], keyed = false): Method =>
     fromShape(table, `${prefix}${name}`, { ...common, kind, params, keyRoles: keyed ? field.keyRoles : undefined });
 

@@ -1,8 +1,10 @@
+import { extensionRelations } from './extensions.ts';
+
 /**
  * The pairs of fields that are two ends of one relation: [class, field, class, field]. The first end is stored, the
  * second is computed from it (a set of the objects whose first end names this one).
  */
-export const relations = [
+export const xapiRelations = [
   ['VM', 'snapshot_of', 'VM', 'snapshots'],
   ['VDI', 'snapshot_of', 'VDI', 'snapshots'],
   ['VM', 'parent', 'VM', 'children'],
@@ -68,3 +70,6 @@ export const relations = [
   ['Driver_variant', 'driver', 'Host_driver', 'variants'],
   ['Caller', 'rate_limit', 'Rate_limit', 'callers'],
 ] as const;
+
+/** Those of XAPI and ours. */
+export const relations = [...xapiRelations, ...extensionRelations] as const;

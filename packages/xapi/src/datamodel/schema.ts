@@ -48,6 +48,8 @@ export interface FieldTable extends Lifecycle {
   /** Roles for single keys of a map; a key may end in `*`. */
   readonly keyRoles?: Readonly<Record<string, Role>>;
   readonly help?: string;
+  /** A field of ours, not of XAPI. */
+  readonly extension?: true;
 }
 
 export interface MessageTable extends Lifecycle {
@@ -80,6 +82,8 @@ export interface ClassTable {
   readonly events: boolean;
   readonly getAll: boolean;
   readonly lifecycle: Lifecycle;
+  /** A class of ours, not of XAPI. */
+  readonly extension?: true;
   /** Role for the setters of this class, unless a field says otherwise. */
   readonly writeRole?: Role;
   /** Role for whole records of this class; `read-only` when absent. */

@@ -44,6 +44,16 @@ export type RecordOf<C extends ClassName> = {
   >;
 };
 
+/** What a client gives to create: the members that its table requires, and those that it allows. */
+export type CreationOf<C extends ClassName> = Tables[C] extends {
+  readonly create: {
+    readonly required: readonly (infer R extends string)[];
+    readonly optional: readonly (infer O extends string)[];
+  };
+}
+  ? Pick<RecordOf<C>, R & keyof RecordOf<C>> & Partial<Pick<RecordOf<C>, O & keyof RecordOf<C>>>
+  : never;
+
 export type FieldName<C extends ClassName> = keyof RecordOf<C> & string;
 
 type ExtensionsOf<C> = C extends keyof typeof extensionMessages ? (typeof extensionMessages)[C] : object;

@@ -9,7 +9,7 @@ import { classTables } from '../datamodel/classes.ts';
 import { toWireType } from '../datamodel/data-type.ts';
 import { Sessions } from '../session/sessions.ts';
 import { eventBatchType, type EventBatch } from './event-record.ts';
-import { batchDelayMs, Events, heartbeatMs, timeoutMaxMs, waitersPerSessionMax } from './events.ts';
+import { batchDelayMs, Events, type Listener, heartbeatMs, timeoutMaxMs, waitersPerSessionMax } from './events.ts';
 import { formatToken } from './token.ts';
 
 let clock: ManualClock;
@@ -17,6 +17,9 @@ let db: Database;
 let sessions: Sessions;
 let events: Events;
 let session: Ref<'session'>;
+let caller: Listener;
+/** What a client's leaving does. */
+const leaving = new Set<() => void>();
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -25,6 +28,20 @@ beforeEach(() => {
   sessions = new Sessions(db, clock, new SeededRandom(2), passwords);
   events = new Events(db, clock, sessions);
   session = sessions.open('root', 'test', { superuser: true, role: 'pool-admin' });
+  leaving.clear();
+  caller = callerOf(session);
+});
+
+const callerOf = (of: Ref<'session'>): Listener => ({
+  session: of,
+  onClientGone(action) {
+    leaving.add(action);
+    return {
+      dispose() {
+        leaving.delete(action);
+      },
+    };
+  },
 });
 
 const now = (): string => formatToken(db.generation);
@@ -52,17 +69,44 @@ function start(call: Promise<EventBatch>): { result: EventBatch | undefined; err
   return state;
 }
 
+describe('a client that leaves', () => {
+  test('gives its place to others at once, and takes nothing of what it would have been told', async () => {
+    const calls = Array.from({ length: waitersPerSessionMax }, () => start(events.from(caller, ['vm'], now(), 60)));
+    await expect(events.from(caller, ['vm'], now(), 60)).rejects.toMatchObject({ code: 'TOO_BUSY' });
+    for (const leave of leaving) leave();
+    await clock.advanceAsync(0);
+    expect([events.waiting, leaving.size]).toEqual([0, 0]);
+    expect(calls.map(({ error }) => String(error))).toEqual(
+      calls.map(() => 'XapiError: TASK_CANCELLED(OpaqueRef:NULL)'),
+    );
+
+    events.register(session, ['vm']);
+    const next = events.next(caller);
+    const vm = db.create('VM', {});
+    for (const leave of leaving) leave();
+    await expect(next).rejects.toMatchObject({ code: 'TASK_CANCELLED' });
+    expect(await events.next(caller)).toMatchObject([{ operation: 'add', ref: vm }]);
+  });
+
+  test('after it was answered is not missed', async () => {
+    const call = start(events.from(caller, ['vm'], now(), 60));
+    db.create('VM', {});
+    await clock.advanceAsync(batchDelayMs);
+    expect([call.result?.events.length, leaving.size]).toEqual([1, 0]);
+  });
+});
+
 describe('event.from', () => {
   test('without a token tells of everything as new, with its class in lower case', async () => {
     const vm = db.create('VM', { name_label: 'one' });
-    const batch = await events.from(session, ['*'], '', 0);
+    const batch = await events.from(caller, ['*'], '', 0);
     expect(batch.events).toHaveLength(1);
     expect(batch.events[0]).toMatchObject({ class: 'vm', operation: 'add', ref: vm, timestamp: '0.0' });
     expect(batch.events[0]?.id).toBe(String(db.history(vm)?.modified));
     expect(batch.events[0]?.snapshot?.value).toBe(db.get('VM', vm));
     expect(batch.token).toMatch(/^\d{20},\d{20}$/);
     expect(batch.token).toBe(now());
-    expect(await events.from(session, ['*'], formatToken(0), 0)).toEqual(batch);
+    expect(await events.from(caller, ['*'], formatToken(0), 0)).toEqual(batch);
   });
 
   test('tells of each object once: what came, what changed, what went, in this order', async () => {
@@ -75,7 +119,7 @@ describe('event.from', () => {
     db.update('SR', first, { name_label: 'b' });
     db.destroy('SR', db.create('SR', {}));
     db.update('VM', kept, { name_label: 'c' });
-    const batch = await events.from(session, ['vm', 'SR'], token, 0);
+    const batch = await events.from(caller, ['vm', 'SR'], token, 0);
     expect(brief(batch)).toEqual([`add ${first}`, `add ${second}`, `mod ${kept}`, `del ${going}`]);
     expect(seen(batch)).toEqual(['add sr false', 'add sr false', 'mod vm false', 'del vm true']);
     expect(batch.events[2]?.snapshot?.value).toMatchObject({ name_label: 'c' });
@@ -86,7 +130,7 @@ describe('event.from', () => {
     db.create('VM', {});
     db.create('task', {});
     db.create('message', {});
-    const { valid_ref_counts: counts } = await events.from(session, ['sr'], '', 0);
+    const { valid_ref_counts: counts } = await events.from(caller, ['sr'], '', 0);
     expect(counts).toMatchObject({ vm: 1, task: 1, session: 1, sr: 0, vm_metrics: 0, pool: 0 });
     const inDatabase = Object.values(classTables).filter((table) => table.inDatabase);
     expect(Object.keys(counts).sort()).toEqual(inDatabase.map((table) => table.name.toLowerCase()).sort());
@@ -111,7 +155,7 @@ describe('event.from', () => {
     db.create('secret', {});
     sessions.open('root', 'other', { superuser: true, role: 'pool-admin' });
     for (const from of [token, '']) {
-      const batch = await events.from(session, classes, from, 0);
+      const batch = await events.from(caller, classes, from, 0);
       expect(batch.events.map((event) => event.class).sort()).toEqual(
         expected.map((name) => name.toLowerCase()).sort(),
       );
@@ -121,7 +165,7 @@ describe('event.from', () => {
   test.each(['', '/', 'vm/', '/OpaqueRef:x', 'vm/a/b', '*/OpaqueRef:x'])(
     'the subscription %j is none',
     async (text) => {
-      await expect(events.from(session, ['vm', text], '', 0)).rejects.toMatchObject({
+      await expect(events.from(caller, ['vm', text], '', 0)).rejects.toMatchObject({
         description: ['EVENT_SUBSCRIPTION_PARSE_FAILURE', text],
       });
     },
@@ -130,7 +174,7 @@ describe('event.from', () => {
   test.each(['0', ',', 'x,y', '1,', ' 1,1', '1,1,1', '-1,0', '1.5,0', '99999999999999999999,0', `${'1'.repeat(21)},0`])(
     'the token %j is none',
     async (token) => {
-      await expect(events.from(session, ['*'], token, 0)).rejects.toMatchObject({
+      await expect(events.from(caller, ['*'], token, 0)).rejects.toMatchObject({
         description: ['EVENT_FROM_TOKEN_PARSE_FAILURE', token],
       });
     },
@@ -144,24 +188,24 @@ describe('event.from', () => {
   test('messages come under their class, with no number', async () => {
     const token = now();
     const message = db.create('message', { name: 'VM_STARTED' });
-    const batch = await events.from(session, ['message'], token, 0);
+    const batch = await events.from(caller, ['message'], token, 0);
     expect(batch.events).toMatchObject([{ id: '0', class: 'message', operation: 'add', ref: message }]);
   });
 
   test('a token of before a start, or from the future, means that events were lost', async () => {
     for (const generation of [1, db.log.completeSince - 1, db.generation + 1]) {
-      await expect(events.from(session, ['*'], formatToken(generation), 0)).rejects.toMatchObject({
+      await expect(events.from(caller, ['*'], formatToken(generation), 0)).rejects.toMatchObject({
         description: ['EVENTS_LOST'],
       });
     }
-    expect((await events.from(session, ['*'], formatToken(db.log.completeSince), 0)).events).toEqual([]);
+    expect((await events.from(caller, ['*'], formatToken(db.log.completeSince), 0)).events).toEqual([]);
   });
 
   test('a client that was away while too much went by has lost events; one that waits has not', async () => {
     const token = now();
-    const waiting = start(events.from(session, ['sr'], token, 60));
+    const waiting = start(events.from(caller, ['sr'], token, 60));
     for (let n = 0; n <= tombstonesMax; n++) db.destroy('task', db.create('task', {}));
-    await expect(events.from(session, ['*'], token, 0)).rejects.toMatchObject({ description: ['EVENTS_LOST'] });
+    await expect(events.from(caller, ['*'], token, 0)).rejects.toMatchObject({ description: ['EVENTS_LOST'] });
     const sr = db.create('SR', {});
     await clock.advanceAsync(batchDelayMs);
     expect(waiting.result && brief(waiting.result)).toEqual([`add ${sr}`]);
@@ -170,7 +214,7 @@ describe('event.from', () => {
 
 describe('waiting', () => {
   test('ends with a change that concerns it, after the batch delay', async () => {
-    const call = start(events.from(session, ['vm'], now(), 60));
+    const call = start(events.from(caller, ['vm'], now(), 60));
     const begun = clock.now();
     await clock.advanceAsync(1000);
     db.create('SR', {});
@@ -188,7 +232,7 @@ describe('waiting', () => {
 
   test('ends at once when only tasks are asked for', async () => {
     const task = db.create('task', {});
-    const calls = [['task'], [`task/${task}`]].map((classes) => start(events.from(session, classes, now(), 60)));
+    const calls = [['task'], [`task/${task}`]].map((classes) => start(events.from(caller, classes, now(), 60)));
     await clock.advanceAsync(10);
     db.update('task', task, { status: 'success' });
     await clock.advanceAsync(0);
@@ -204,7 +248,7 @@ describe('waiting', () => {
     [1e300, timeoutMaxMs],
   ])('%d seconds without a change give an empty answer after %d ms', async (timeoutS, expectedMs) => {
     const begun = clock.now();
-    const call = start(events.from(session, ['vm'], now(), timeoutS));
+    const call = start(events.from(caller, ['vm'], now(), timeoutS));
     await clock.advanceAsync(Math.max(0, expectedMs - 1));
     expect(call.result === undefined).toBe(expectedMs > 0);
     await clock.advanceAsync(1);
@@ -212,7 +256,7 @@ describe('waiting', () => {
   });
 
   test('the time limit holds during the batch delay too', async () => {
-    const call = start(events.from(session, ['vm'], now(), 0.06));
+    const call = start(events.from(caller, ['vm'], now(), 0.06));
     await clock.advanceAsync(30);
     db.create('VM', {});
     await clock.advanceAsync(30);
@@ -220,7 +264,7 @@ describe('waiting', () => {
   });
 
   test('an object that came and went during the batch delay is nothing, and the waiting goes on', async () => {
-    const call = start(events.from(session, ['vm'], now(), 60));
+    const call = start(events.from(caller, ['vm'], now(), 60));
     await clock.advanceAsync(10);
     const vm = db.create('VM', {});
     await clock.advanceAsync(10);
@@ -234,7 +278,7 @@ describe('waiting', () => {
 
   test('a change of the computed end of a relation wakes who watches that end only', async () => {
     const vm = db.create('VM', {});
-    const call = start(events.from(session, [`vm/${vm}`], now(), 60));
+    const call = start(events.from(caller, [`vm/${vm}`], now(), 60));
     await clock.advanceAsync(10);
     const vbd = db.create('VBD', { VM: vm });
     await clock.advanceAsync(batchDelayMs);
@@ -246,7 +290,7 @@ describe('waiting', () => {
     let token = now();
     const loop = async (): Promise<void> => {
       for (;;) {
-        ({ token } = await events.from(session, ['vm'], token, 60));
+        ({ token } = await events.from(caller, ['vm'], token, 60));
         answers++;
         await delay(clock, 2);
       }
@@ -263,7 +307,10 @@ describe('waiting', () => {
 
   test('the end of the session ends it', async () => {
     const other = sessions.open('root', 'other', { superuser: true, role: 'pool-admin' });
-    const [mine, next] = [start(events.from(session, ['vm'], now(), 60)), start(events.from(other, ['vm'], now(), 60))];
+    const [mine, next] = [
+      start(events.from(caller, ['vm'], now(), 60)),
+      start(events.from(callerOf(other), ['vm'], now(), 60)),
+    ];
     await clock.advanceAsync(10);
     sessions.close(session);
     await clock.advanceAsync(10);
@@ -272,13 +319,13 @@ describe('waiting', () => {
   });
 
   test('calls of one session wait beside each other, up to a limit', async () => {
-    const calls = Array.from({ length: waitersPerSessionMax }, () => start(events.from(session, ['vm'], now(), 60)));
+    const calls = Array.from({ length: waitersPerSessionMax }, () => start(events.from(caller, ['vm'], now(), 60)));
     await clock.advanceAsync(10);
-    await expect(events.from(session, ['vm'], now(), 60)).rejects.toMatchObject({ description: ['TOO_BUSY'] });
+    await expect(events.from(caller, ['vm'], now(), 60)).rejects.toMatchObject({ description: ['TOO_BUSY'] });
     db.create('VM', {});
     await clock.advanceAsync(batchDelayMs);
     expect(calls.every((call) => call.result?.events.length === 1)).toBe(true);
-    const again = start(events.from(session, ['vm'], now(), 0.1));
+    const again = start(events.from(caller, ['vm'], now(), 0.1));
     await clock.advanceAsync(100);
     expect(again.result?.events).toEqual([]);
   });
@@ -295,7 +342,7 @@ test('whoever follows from token to token knows what the database holds', async 
         const known = new Map<string, unknown>();
         let token = '';
         const look = async (): Promise<void> => {
-          const call = start(events.from(session, ['vm', 'vbd'], token, 0.1));
+          const call = start(events.from(caller, ['vm', 'vbd'], token, 0.1));
           await clock.advanceAsync(200);
           for (const event of call.result?.events ?? []) {
             expect(event.operation).toBe(event.snapshot === undefined ? 'del' : known.has(event.ref) ? 'mod' : 'add');
@@ -326,7 +373,7 @@ describe('on the wire', () => {
   test('counts are 32-bit integers and snapshots are encoded by their class', async () => {
     db.create('VM', { VCPUs_max: 3, is_a_template: true });
     const type = toWireType(eventBatchType);
-    const batch = await events.from(session, ['vm'], '', 0);
+    const batch = await events.from(caller, ['vm'], '', 0);
     const xml = encodeXmlValue(type, batch);
     expect(xml).toContain('<member><name>vm</name><value><i4>1</i4></value></member>');
     expect(xml).toContain('<member><name>VCPUs_max</name><value>3</value></member>');
@@ -343,7 +390,7 @@ describe('event.inject', () => {
     const pool = db.create('pool', {});
     const token = events.inject('pool', pool);
     db.create('VM', {});
-    expect(brief(await events.from(session, ['pool'], token, 0))).toEqual([`mod ${pool}`]);
+    expect(brief(await events.from(caller, ['pool'], token, 0))).toEqual([`mod ${pool}`]);
   });
 
   test.each(['Pool', 'nonsense', 'VM'])('of class %j there is no such object', (className) => {
@@ -357,7 +404,7 @@ describe('event.next', () => {
     const state = { result: undefined as readonly string[] | undefined, error: undefined as unknown, timestamp: '' };
     const follow = async (): Promise<void> => {
       try {
-        const list = await events.next(session);
+        const list = await events.next(caller);
         state.result = list.map((event) => `${event.operation} ${event.class}`);
         state.timestamp = list[0]?.timestamp ?? '';
       } catch (error) {
@@ -369,11 +416,11 @@ describe('event.next', () => {
   };
 
   test('needs a registration', async () => {
-    await expect(events.next(session)).rejects.toMatchObject({ description: ['SESSION_NOT_REGISTERED', session] });
+    await expect(events.next(caller)).rejects.toMatchObject({ description: ['SESSION_NOT_REGISTERED', session] });
     events.register(session, ['vm', 'sr']);
     events.unregister(session, ['VM']);
     events.unregister(session, ['SR']);
-    await expect(events.next(session)).rejects.toMatchObject({ description: ['SESSION_NOT_REGISTERED', session] });
+    await expect(events.next(caller)).rejects.toMatchObject({ description: ['SESSION_NOT_REGISTERED', session] });
   });
 
   test('goes on from where it was registered, and then from the call before', async () => {

@@ -5,7 +5,8 @@
  * one event an object, however often it changed, at a cost that grows with the changes. Who finds nothing waits for
  * the database's bell.
  */
-import { ref as makeRef, type Clock, type Disposable, type Ref } from '@xenolith/base';
+import { nullRef, ref as makeRef, type Clock, type Disposable, type Ref } from '@xenolith/base';
+import type { Call } from '../call/call.ts';
 import { classTables } from '../datamodel/classes.ts';
 import type { ClassTable } from '../datamodel/schema.ts';
 import type { Change } from '../database/change-log.ts';
@@ -25,6 +26,9 @@ export const heartbeatMs = 30 * 1000;
 /** Calls that may wait at once. */
 export const waitersPerSessionMax = 64;
 export const waitersMax = 4096;
+
+/** Who asks. */
+export type Listener = Pick<Call, 'session' | 'onClientGone'>;
 
 /** A call that waits. */
 interface Waiter {
@@ -77,19 +81,14 @@ export class Events {
    * @throws XapiError EVENT_SUBSCRIPTION_PARSE_FAILURE, EVENT_FROM_TOKEN_PARSE_FAILURE; EVENTS_LOST when the token is
    *   from before what is remembered; SESSION_INVALID when the session ends meanwhile; TOO_BUSY
    */
-  async from(
-    session: Ref<'session'>,
-    classes: readonly string[],
-    token: string,
-    timeoutS: number,
-  ): Promise<EventBatch> {
+  async from(caller: Listener, classes: readonly string[], token: string, timeoutS: number): Promise<EventBatch> {
     const subscription = new Subscription(classes);
     const since = parseToken(token);
     const waitMs = Math.min(timeoutMaxMs, Math.max(0, timeoutS * 1000) || 0);
     const told =
       since === 0
         ? this.#told(this.#everything(subscription))
-        : await this.#changes(session, subscription, since, this.#clock.now() + waitMs);
+        : await this.#changes(caller, subscription, since, this.#clock.now() + waitMs);
     return { events: told.events, valid_ref_counts: told.counts, token: formatToken(told.generation) };
   }
 
@@ -113,17 +112,17 @@ export class Events {
 
   /** The events after `since`; when there are none, those of the first changes before `deadlineMs`. */
   async #changes(
-    session: Ref<'session'>,
+    caller: Listener,
     subscription: Subscription,
     since: number,
     deadlineMs: number,
     timestamp = '0.0',
   ): Promise<Told> {
     const delayMs = subscription.onlyTasks ? 0 : batchDelayMs;
-    const listening = this.#listening(session);
+    const listening = this.#listening(caller.session);
     // A client that asks again and again during a burst is answered at the same pace as one that was waiting.
     const paceMs = Math.min(deadlineMs, listening.answeredMs + delayMs) - this.#clock.now();
-    if (delayMs > 0 && paceMs > 0) await this.#wait(session, new Subscription([]), paceMs, 0);
+    if (delayMs > 0 && paceMs > 0) await this.#wait(caller, new Subscription([]), paceMs, 0);
     let from = since;
     for (;;) {
       const events = this.#since(subscription, from, timestamp);
@@ -132,7 +131,7 @@ export class Events {
       if (events.length > 0 || leftMs <= 0) return this.#told(events);
       // Nothing until now concerns this subscription, so the log may forget it.
       from = this.#db.generation;
-      const first = await this.#wait(session, subscription, leftMs, delayMs);
+      const first = await this.#wait(caller, subscription, leftMs, delayMs);
       from = Math.max(from, (first?.generation ?? this.#db.generation) - 1);
     }
   }
@@ -185,9 +184,10 @@ export class Events {
   /**
    * Waits for a change that the subscription covers and then `delayMs` longer, in all at most `leftMs`.
    * Gives the change; undefined when there was none.
+   * @throws XapiError TASK_CANCELLED when the client has left, which nobody hears: its place is for others
    */
   #wait(
-    session: Ref<'session'>,
+    { session, onClientGone }: Listener,
     subscription: Subscription,
     leftMs: number,
     delayMs: number,
@@ -197,9 +197,11 @@ export class Events {
     return new Promise((resolve, reject) => {
       let first: Change | undefined;
       let batching: Disposable | undefined;
+      let leaving: Disposable | undefined;
       const end = (settle: () => void): void => {
         deadline.dispose();
         batching?.dispose();
+        leaving?.dispose();
         if (this.#waiters.delete(waiter)) {
           listening.waiters--;
           settle();
@@ -228,6 +230,11 @@ export class Events {
       const deadline = this.#clock.after(leftMs, done);
       listening.waiters++;
       this.#waiters.add(waiter);
+      leaving = onClientGone(() => {
+        end(() => {
+          reject(new XapiError('TASK_CANCELLED', nullRef()));
+        });
+      });
     });
   }
 
@@ -254,7 +261,8 @@ export class Events {
    * @throws XapiError SESSION_NOT_REGISTERED [session]; EVENTS_LOST when more went by than is remembered, after which
    *   it goes on from now; SESSION_INVALID when the session ends meanwhile; TOO_BUSY
    */
-  async next(session: Ref<'session'>): Promise<readonly EventRecord[]> {
+  async next(caller: Listener): Promise<readonly EventRecord[]> {
+    const { session } = caller;
     const registered = this.#sessions.get(session)?.registered;
     if (registered === undefined) throw new XapiError('SESSION_NOT_REGISTERED', session);
     const { subscription } = registered;
@@ -263,9 +271,9 @@ export class Events {
       const timestamp = `${Math.floor(now / 1000)}.0`;
       let told: Told;
       try {
-        told = await this.#changes(session, subscription, registered.generation, now + heartbeatMs, timestamp);
+        told = await this.#changes(caller, subscription, registered.generation, now + heartbeatMs, timestamp);
       } catch (error) {
-        registered.generation = this.#db.generation;
+        if (error instanceof XapiError && error.code === 'EVENTS_LOST') registered.generation = this.#db.generation;
         throw error;
       }
       registered.generation = told.generation;

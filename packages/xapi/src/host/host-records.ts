@@ -9,6 +9,9 @@ import type { Xapi } from '../xapi.ts';
 /** Where the local repository of a host keeps its files; the uuid of the repository follows. */
 export const localSrDirectory = '/var/lib/xenolith/sr';
 
+/** Where the local repository of that uuid keeps its files. */
+export const localSrPath = (uuid: string): string => `${localSrDirectory}/${uuid}`;
+
 const cpuCount = (facts: HostFacts): number => facts.pcpus.length;
 
 function cpuInfo(facts: HostFacts): Record<string, string> {
@@ -179,24 +182,24 @@ function networkOfBridge(xapi: Xapi, bridge: string): Ref<'network'> {
 export function createLocalSr(
   xapi: Xapi,
   host: Ref<'host'>,
+  uuid: string,
   space: { readonly totalBytes: number; readonly freeBytes: number },
 ): Ref<'SR'> {
   const { db } = xapi;
   ensureSm(xapi);
   const { name_label } = db.get('host', host);
   const sr = db.create('SR', {
+    uuid,
     name_label: `Local storage on ${name_label}`,
     type: 'file',
     content_type: 'user',
     physical_size: space.totalBytes,
     physical_utilisation: space.totalBytes - space.freeBytes,
-    allowed_operations: ['scan', 'update', 'vdi_create', 'vdi_destroy', 'vdi_clone', 'vdi_resize'],
   });
-  const { uuid } = db.get('SR', sr);
   db.create('PBD', {
     host,
     SR: sr,
-    device_config: { location: `${localSrDirectory}/${uuid}` },
+    device_config: { location: localSrPath(uuid) },
     currently_attached: true,
   });
   db.update('host', host, { suspend_image_sr: sr });
@@ -250,6 +253,7 @@ export function destroyHostRecords(xapi: Xapi, host: Ref<'host'>): void {
     db.destroy('PIF_metrics', metrics);
   }
   for (const cpu of record.host_CPUs) db.destroy('host_cpu', cpu);
+  for (const pool of record.cpupools) db.destroy('cpupool', pool);
   for (const pbd of record.PBDs) {
     const { SR } = db.get('PBD', pbd);
     db.destroy('PBD', pbd);

@@ -1,20 +1,34 @@
 /** The hosts of the pool and the drivers behind them: what they tell becomes records, and calls reach them here. */
-import { domId, type DomId, type Ref } from '@xenolith/base';
+import { assert, domId, randomUuid, type Ref, type Uuid } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
 import { XapiError } from '../errors.ts';
-import { hostRefusal } from '../host-error.ts';
+import { hostRefusal, isOutcomeKnown } from '../host-error.ts';
 import {
   HostError,
+  type DomainIdentity,
+  type DomainInfo,
+  type DomainNodeMemory,
+  type DomainPicture,
   type HostConsole,
   type HostDriver,
   type HostFacts,
+  type HostFigures,
   type HostFiles,
   type HostNews,
   type OpenHost,
 } from '../host-driver.ts';
+import type { CpupoolInfo, HostScheduling } from '../host-scheduling.ts';
+import { updateOperationsAt, updateStorageOperations } from '../storage/allowed-operations.ts';
+import { lookAtStorage } from '../storage/scan.ts';
+import type { Task } from '../task/tasks.ts';
 import { updateAllowedOperations } from '../vm/operations.ts';
+import { markHalted, type Placement } from '../vm/power-state.ts';
 import type { Xapi } from '../xapi.ts';
+import { CpuUse } from './cpu-use.ts';
 import { Follower } from './follower.ts';
+import { HostCpupools } from './host-cpupools.ts';
+import { NodeLedger } from './node-ledger.ts';
+import { NodeMemory } from './node-memory.ts';
 import {
   adoptIntoPool,
   createHostRecords,
@@ -22,8 +36,10 @@ import {
   createTemplates,
   destroyHostRecords,
   localSrDirectory,
+  localSrPath,
   updateHostRecords,
 } from './host-records.ts';
+import { MemoryControl, type MemoryGrant, type MemoryRange } from './memory-control.ts';
 import { rememberedHost } from './remembered-host.ts';
 
 /** The keys of `host.other_config` that say where a host is. */
@@ -33,17 +49,31 @@ const optionPrefix = 'xenolith:option:';
 interface Connected {
   readonly driver: HostDriver;
   readonly follower: Follower;
+  readonly cpupools: HostCpupools;
+  readonly nodeMemory: NodeMemory;
+  readonly ledger: NodeLedger;
+  /** Of the last picture: figures that come after it are no older. */
+  sequence: number;
+  readonly memory: MemoryControl;
   live: boolean;
   bridges: ReadonlySet<string>;
+  /** What the host last told of itself that changes without any event. */
+  figures?: HostFigures;
 }
 
 export class Hosts {
   readonly #connected = new Map<Ref<'host'>, Connected>();
+  readonly #pcpuUse: CpuUse<Ref<'host'>>;
+  /** What is being added just now: addresses, and the machines behind them as soon as they are known. */
+  readonly #joining = new Set<string>();
+  /** VMs of which two domains were told, by the host of the second. */
+  readonly #told = new Set<string>();
   readonly #xapi: Xapi;
   readonly #open: OpenHost;
 
   constructor(xapi: Xapi, open: OpenHost) {
     this.#xapi = xapi;
+    this.#pcpuUse = new CpuUse(xapi.clock);
     this.#open = open;
   }
 
@@ -63,8 +93,10 @@ export class Hosts {
         log.error('a host of the pool cannot be opened', { address, error: String(error) });
       }
     }
+    this.#haltStranded();
     // What a VM accepts is not kept over a restart, and what it follows from has been read by now.
     for (const vm of db.refs('VM')) updateAllowedOperations(this.#xapi, vm);
+    updateStorageOperations(this.#xapi);
     return Promise.resolve();
   }
 
@@ -73,66 +105,94 @@ export class Hosts {
    * @throws XapiError INVALID_VALUE for a bad address, CANNOT_CONTACT_HOST with the reason, and the host's own words
    */
   async add(address: string, options: Readonly<Record<string, string>>): Promise<Ref<'host'>> {
-    const { db } = this.#xapi;
-    for (const [, record] of db.all('host')) {
-      if (record.other_config[addressKey] === address)
-        throw new XapiError('INVALID_VALUE', 'address', `${address} is in the pool already`);
+    for (const [, record] of this.#xapi.db.all('host')) {
+      if (record.other_config[addressKey] === address) throw refusedAddress(`${address} is in the pool already`);
     }
+    if (this.#joining.has(address)) throw refusedAddress(`${address} is being added already`);
     let driver: HostDriver;
     try {
       driver = this.#open(address, options);
     } catch (error) {
-      if (error instanceof HostError) throw new XapiError('INVALID_VALUE', 'address', `${address}: ${error.message}`);
+      if (error instanceof HostError) throw refusedAddress(`${address}: ${error.message}`);
       throw error;
     }
+    const joining = new Set([address]);
+    this.#joining.add(address);
     try {
-      return await this.#join(driver, address, options);
+      return await this.#join(driver, address, options, (machine) => {
+        joining.add(machine);
+        this.#joining.add(machine);
+      });
     } catch (error) {
       await driver.close();
       throw error instanceof HostError ? hostRefusal(error, address) : error;
+    } finally {
+      for (const item of joining) this.#joining.delete(item);
     }
   }
 
-  async #join(driver: HostDriver, address: string, options: Readonly<Record<string, string>>): Promise<Ref<'host'>> {
+  /** Asks the host for all that can fail; its records are made in one go afterwards, so there are all of them or none. */
+  async #join(
+    driver: HostDriver,
+    address: string,
+    options: Readonly<Record<string, string>>,
+    reserve: (machine: string) => void,
+  ): Promise<Ref<'host'>> {
     const xapi = this.#xapi;
-    const facts = await driver.connect();
-    this.#refuseTwice(facts);
-    const space = await driver.files.space(localSrDirectory);
-    const config = Object.fromEntries(Object.entries(options).map(([key, value]) => [`${optionPrefix}${key}`, value]));
-    const host = createHostRecords(xapi, facts, hostAddressOf(address, facts), { ...config, [addressKey]: address });
-    const sr = createLocalSr(xapi, host, space);
-    await driver.files.space(this.#srDirectory(sr));
-    adoptIntoPool(xapi, host, sr);
-    createTemplates(xapi, facts.guests);
-    const connected = this.#follow(host, driver);
-    this.#alive(host, connected, facts);
-    await driver.refresh();
-    return host;
-  }
-
-  #srDirectory(sr: Ref<'SR'>): string {
-    const [pbd] = this.#xapi.db.get('SR', sr).PBDs;
-    return pbd === undefined
-      ? localSrDirectory
-      : (this.#xapi.db.get('PBD', pbd).device_config['location'] ?? localSrDirectory);
+    let deadReason: string | undefined;
+    const listening = driver.onNews((news) => {
+      if (news.kind === 'dead') deadReason = news.reason;
+    });
+    try {
+      const facts = await driver.connect();
+      this.#refuseTwice(facts);
+      if (facts.systemUuid !== undefined) reserve(facts.systemUuid);
+      const srUuid = randomUuid(xapi.random);
+      const space = await driver.files.space(localSrDirectory);
+      await driver.files.space(localSrPath(srUuid));
+      const seen = await driver.refresh();
+      // A driver looks at pools now and then; whoever adds a host finds them there.
+      const picture = { ...seen, cpupools: seen.cpupools ?? (await driver.scheduling.cpupools()) };
+      if (deadReason !== undefined) throw new HostError('unreachable', deadReason);
+      const config = Object.fromEntries(
+        Object.entries(options).map(([key, value]) => [`${optionPrefix}${key}`, value]),
+      );
+      const host = createHostRecords(xapi, facts, hostAddressOf(address, facts), { ...config, [addressKey]: address });
+      adoptIntoPool(xapi, host, createLocalSr(xapi, host, srUuid, space));
+      createTemplates(xapi, facts.guests);
+      const connected = this.#follow(host, driver);
+      this.#alive(host, connected, facts);
+      this.#see(connected, picture);
+      await this.cpupoolsSettled(host);
+      return host;
+    } finally {
+      listening.dispose();
+    }
   }
 
   #refuseTwice(facts: HostFacts): void {
     if (facts.systemUuid === undefined) return;
+    if (this.#joining.has(facts.systemUuid)) throw refusedAddress('this machine is being added already');
     for (const [ref, record] of this.#xapi.db.all('host')) {
-      if (record.other_config['xenolith:system-uuid'] === facts.systemUuid) {
-        throw new XapiError(
-          'INVALID_VALUE',
-          'address',
-          `this machine is in the pool already, as ${record.name_label} (${ref})`,
-        );
-      }
+      if (record.other_config['xenolith:system-uuid'] === facts.systemUuid)
+        throw refusedAddress(`this machine is in the pool already, as ${record.name_label} (${ref})`);
     }
   }
 
   #follow(host: Ref<'host'>, driver: HostDriver): Connected {
     const follower = new Follower(this.#xapi, host, driver);
-    const connected: Connected = { driver, follower, live: false, bridges: new Set() };
+    const cpupools = new HostCpupools(this.#xapi, host, driver, (vm, sequence) => follower.isSettled(vm, sequence));
+    const connected: Connected = {
+      driver,
+      follower,
+      cpupools,
+      nodeMemory: new NodeMemory(this.#xapi, host, driver),
+      ledger: new NodeLedger(),
+      memory: new MemoryControl(this.#xapi, host, driver),
+      sequence: -1,
+      live: false,
+      bridges: new Set(),
+    };
     this.#connected.set(host, connected);
     driver.onNews((news) => {
       if (this.#connected.get(host) === connected) this.#heard(host, connected, news);
@@ -150,19 +210,33 @@ export class Hosts {
         break;
       case 'figures':
         this.#figures(host, news.figures);
+        connected.ledger.seen(connected.sequence);
         break;
       case 'domains':
-        connected.follower.see(news.picture);
+        this.#see(connected, news.picture);
         break;
     }
   }
 
+  #see(connected: Connected, picture: DomainPicture): void {
+    const { cpupools, follower, memory, nodeMemory } = connected;
+    connected.sequence = picture.sequence;
+    cpupools.see(picture);
+    follower.see(picture);
+    memory.see(picture);
+    nodeMemory.see(picture);
+  }
+
   #alive(host: Ref<'host'>, connected: Connected, facts: HostFacts): void {
     connected.live = true;
+    connected.follower.lostSight();
+    connected.cpupools.alive(facts);
+    connected.memory.alive(facts);
     connected.bridges = new Set(facts.interfaces.filter((item) => item.kind === 'bridge').map((item) => item.name));
     updateHostRecords(this.#xapi, host, facts);
     this.#figures(host, facts);
     this.#setLive(host, true);
+    void lookAtStorage(this.#xapi, host);
   }
 
   #dead(host: Ref<'host'>, connected: Connected, reason: string): void {
@@ -180,11 +254,20 @@ export class Hosts {
       db.update('host_metrics', metrics, { live, last_updated: formatDateTime(clock.now()) });
     db.update('host', host, { allowed_operations: live ? ['vm_start', 'vm_resume', 'provision'] : [] });
     for (const vm of resident_VMs) updateAllowedOperations(this.#xapi, vm);
+    updateOperationsAt(this.#xapi, host);
   }
 
-  #figures(host: Ref<'host'>, figures: { readonly memoryTotalBytes: number; readonly memoryFreeBytes: number }): void {
+  #figures(host: Ref<'host'>, figures: HostFigures): void {
     const { db, clock } = this.#xapi;
-    const { metrics } = db.get('host', host);
+    const connected = this.#connected.get(host);
+    if (connected !== undefined) connected.figures = figures;
+    const { metrics, host_CPUs } = db.get('host', host);
+    const { pcpuBusyNs, timeNs } = figures;
+    const use = pcpuBusyNs === undefined ? undefined : this.#pcpuUse.since(host, pcpuBusyNs, timeNs);
+    for (const cpu of use === undefined ? [] : host_CPUs) {
+      const utilisation = use?.[db.get('host_cpu', cpu).number] ?? 0;
+      if (db.get('host_cpu', cpu).utilisation !== utilisation) db.update('host_cpu', cpu, { utilisation });
+    }
     if (!db.has('host_metrics', metrics)) return;
     const { memory_total, memory_free } = db.get('host_metrics', metrics);
     if (memory_total === figures.memoryTotalBytes && memory_free === figures.memoryFreeBytes) return;
@@ -207,9 +290,7 @@ export class Hosts {
 
   /** The driver of a host that answers. @throws XapiError HOST_OFFLINE */
   driverOf(host: Ref<'host'>): HostDriver {
-    const connected = this.#connected.get(host);
-    if (connected?.live !== true) throw new XapiError('HOST_OFFLINE', host);
-    return connected.driver;
+    return this.#liveOf(host).driver;
   }
 
   /**
@@ -223,7 +304,8 @@ export class Hosts {
     try {
       return await action(driver);
     } catch (error) {
-      if (error instanceof HostError) throw hostRefusal(error, host);
+      if (!isOutcomeKnown(error)) follower?.lostSight();
+      if (error instanceof HostError) throw hostRefusal(error, host, vm);
       throw error;
     } finally {
       held?.dispose();
@@ -235,10 +317,162 @@ export class Hosts {
   /** {@link drive} on the domain that a VM has now. */
   driveDomain<T>(
     vm: Ref<'VM'>,
-    action: (driver: HostDriver, domid: DomId, host: Ref<'host'>) => Promise<T>,
+    action: (driver: HostDriver, domain: DomainIdentity, host: Ref<'host'>) => Promise<T>,
   ): Promise<T> {
-    const { resident_on: host, domid } = this.#xapi.db.get('VM', vm);
-    return this.drive(host, vm, (driver) => action(driver, domId(domid), host));
+    const { resident_on: host } = this.#xapi.db.get('VM', vm);
+    return this.drive(host, vm, (driver) => action(driver, this.#domainOf(vm), host));
+  }
+
+  /** Asks about the domain that a VM has now; nothing is changed. */
+  async lookAtDomain<T>(vm: Ref<'VM'>, action: (driver: HostDriver, domain: DomainIdentity) => Promise<T>): Promise<T> {
+    const { resident_on: host } = this.#xapi.db.get('VM', vm);
+    try {
+      return await action(this.driverOf(host), this.#domainOf(vm));
+    } catch (error) {
+      throw error instanceof HostError ? hostRefusal(error, host, vm) : error;
+    }
+  }
+
+  #domainOf(vm: Ref<'VM'>): DomainIdentity {
+    const { domid, uuid, is_control_domain } = this.#xapi.db.get('VM', vm);
+    return { domid: domId(domid), uuid: is_control_domain ? controlDomainUuid : (uuid as Uuid) };
+  }
+
+  /** Whether we work on a VM's domain now, on whatever host. */
+  isWorkedOn(vm: Ref<'VM'>): boolean {
+    return [...this.#connected.values()].some(({ follower }) => follower.isHeld(vm));
+  }
+
+  /** The domain of a uuid on a host that answers, by its last picture. */
+  domainOn(host: Ref<'host'>, uuid: string): DomainInfo | undefined {
+    const connected = this.#connected.get(host);
+    return connected?.live === true ? connected.follower.domainOf(uuid) : undefined;
+  }
+
+  /** Where in the pool a domain of a uuid runs, by the last pictures. */
+  placeOf(uuid: string): Placement | undefined {
+    for (const host of this.#connected.keys()) {
+      const domain = this.domainOn(host, uuid);
+      if (domain !== undefined) return { host, domid: domain.domid, paused: domain.paused };
+    }
+    return undefined;
+  }
+
+  /** Says once that a VM has a second domain on another host than its own. */
+  tellTwice(vm: Ref<'VM'>, second: Ref<'host'>): void {
+    const { db, messages } = this.#xapi;
+    const { uuid, name_label, resident_on } = db.get('VM', vm);
+    const [own, other] = [resident_on, second].map((host) => db.get('host', host).name_label);
+    const body = `${name_label} runs on ${own}, and a second domain of its uuid is on ${other}`;
+    const key = `${vm} ${second}`;
+    if (this.#told.has(key)) return;
+    this.#told.add(key);
+    // It may stand there from before a restart of ours.
+    const known = Object.values(messages.matching((message) => message.obj_uuid === uuid && message.body === body));
+    if (known.length === 0) messages.add({ name: 'VM_ON_TWO_HOSTS', priority: 2, cls: 'VM', obj_uuid: uuid, body });
+  }
+
+  /** VMs that cannot be as their records say: they ran on a host, or were saved on one, that the pool no longer has. */
+  #haltStranded(): void {
+    const { db } = this.#xapi;
+    for (const [ref, vm] of db.all('VM')) {
+      const runs = vm.power_state === 'Running' || vm.power_state === 'Paused';
+      const stranded = runs
+        ? !db.has('host', vm.resident_on)
+        : vm.power_state === 'Suspended' && !db.has('VDI', vm.suspend_VDI);
+      if (stranded) markHalted(this.#xapi, ref);
+    }
+  }
+
+  /**
+   * Works on the cpupools of a host that answers, and has its records follow.
+   * @param object what it is done to, for a refusal to name
+   * @throws XapiError HOST_OFFLINE, OTHER_OPERATION_IN_PROGRESS, and what Xen refuses
+   */
+  onCpupools(
+    host: Ref<'host'>,
+    object: string,
+    action: (scheduling: HostScheduling) => Promise<readonly CpupoolInfo[]>,
+  ): Promise<void> {
+    return this.#liveOf(host).cpupools.work(object, action);
+  }
+
+  /** Waits until the cpupools of a host are no longer being put back after its reboot. */
+  async cpupoolsSettled(host: Ref<'host'>): Promise<void> {
+    await this.#connected.get(host)?.cpupools.settled();
+  }
+
+  /**
+   * Keeps memory on a host for a VM whose domain is to be made there.
+   * @throws XapiError HOST_OFFLINE, CANNOT_CONTACT_HOST, HOST_NOT_ENOUGH_FREE_MEMORY, VMS_FAILED_TO_COOPERATE, TASK_CANCELLED
+   */
+  async grantMemory(host: Ref<'host'>, vm: Ref<'VM'>, range: MemoryRange, task?: Task): Promise<MemoryGrant> {
+    try {
+      return await this.#liveOf(host).memory.grant(vm, range, task);
+    } catch (error) {
+      throw error instanceof HostError ? hostRefusal(error, host, vm) : error;
+    }
+  }
+
+  /** Moves balloons of a host's VMs to where the records want them. @throws XapiError as {@link grantMemory} */
+  async balanceMemory(host: Ref<'host'>, vm: Ref<'VM'>, task: Task): Promise<void> {
+    try {
+      await this.#liveOf(host).memory.balance(task);
+    } catch (error) {
+      throw error instanceof HostError ? hostRefusal(error, host, vm) : error;
+    }
+  }
+
+  /** What a host that answers said of itself when it last came alive. @throws XapiError HOST_OFFLINE */
+  factsOf(host: Ref<'host'>): HostFacts {
+    const { facts } = this.#liveOf(host).cpupools;
+    assert(facts !== undefined, 'a host that is alive has said its facts');
+    return facts;
+  }
+
+  /** {@link factsOf}, with its memory as it is now. @throws XapiError HOST_OFFLINE, CANNOT_CONTACT_HOST */
+  async factsNow(host: Ref<'host'>): Promise<HostFacts> {
+    const facts = this.factsOf(host);
+    const connected = this.#liveOf(host);
+    try {
+      await connected.driver.refresh();
+    } catch (error) {
+      throw error instanceof HostError ? hostRefusal(error, host) : error;
+    }
+    const figures: HostFigures = connected.figures ?? facts;
+    const { memoryTotalBytes, memoryFreeBytes, nodesFreeBytes } = figures;
+    const nodes = facts.nodes.map((node, index) => ({
+      ...node,
+      memoryFreeBytes: nodesFreeBytes?.[index] ?? node.memoryFreeBytes,
+    }));
+    return { ...facts, memoryTotalBytes, memoryFreeBytes, nodes };
+  }
+
+  /** Free memory of a host's nodes as it last told, index is the node's number. @throws XapiError HOST_OFFLINE */
+  nodesFree(host: Ref<'host'>): readonly number[] {
+    const { nodes } = this.factsOf(host);
+    const told = this.#liveOf(host).figures?.nodesFreeBytes;
+    return nodes.map(({ memoryFreeBytes }, node) => told?.[node] ?? memoryFreeBytes);
+  }
+
+  /** What is promised of a host's nodes. @throws XapiError HOST_OFFLINE */
+  nodeLedgerOf(host: Ref<'host'>): NodeLedger {
+    return this.#liveOf(host).ledger;
+  }
+
+  /** Where the memory of a host's domains is now; metrics follow. @throws XapiError HOST_OFFLINE, CANNOT_CONTACT_HOST */
+  async memoryByNode(host: Ref<'host'>): Promise<readonly DomainNodeMemory[]> {
+    try {
+      return await this.#liveOf(host).nodeMemory.look();
+    } catch (error) {
+      throw error instanceof HostError ? hostRefusal(error, host) : error;
+    }
+  }
+
+  #liveOf(host: Ref<'host'>): Connected {
+    const connected = this.#connected.get(host);
+    if (connected?.live !== true) throw new XapiError('HOST_OFFLINE', host);
+    return connected;
   }
 
   /** Works on files of a host. */
@@ -256,7 +490,7 @@ export class Hosts {
     if (record.power_state !== 'Running' && record.power_state !== 'Paused') {
       throw new XapiError('VM_BAD_POWER_STATE', vm, 'running', record.power_state.toLowerCase());
     }
-    return this.driverOf(record.resident_on).openConsole(domId(record.domid));
+    return this.driverOf(record.resident_on).openConsole(this.#domainOf(vm));
   }
 
   /** Lets a host go, with its records. Nothing on the host itself is touched. */
@@ -267,15 +501,27 @@ export class Hosts {
     const connected = this.#connected.get(host);
     this.#connected.delete(host);
     destroyHostRecords(this.#xapi, host);
+    this.#haltStranded();
+    connected?.nodeMemory.close();
+    connected?.memory.close();
     await connected?.driver.close();
   }
 
   async close(): Promise<void> {
     const all = [...this.#connected.values()];
     this.#connected.clear();
-    for (const { driver } of all) await driver.close();
+    for (const { driver, memory, nodeMemory } of all) {
+      memory.close();
+      nodeMemory.close();
+      await driver.close();
+    }
   }
 }
+
+/** Domain-0 has the same uuid on every host. */
+const controlDomainUuid = '00000000-0000-0000-0000-000000000000' as Uuid;
+
+const refusedAddress = (reason: string): XapiError => new XapiError('INVALID_VALUE', 'address', reason);
 
 const optionsOf = (config: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(

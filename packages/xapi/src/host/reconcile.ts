@@ -2,7 +2,7 @@
  * From a picture of a host's domains to what the records must say. Pure: what is known goes in, decisions come out.
  * XAPI does the same in ocaml/xapi/xapi_xenops.ml from xenopsd's events; here a whole picture is enough.
  */
-import type { DomId, Ref, Uuid } from '@xenolith/base';
+import { nullRef, type DomId, type Ref, type Uuid } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import type { DomainInfo } from '../host-driver.ts';
 
@@ -13,8 +13,10 @@ export interface KnownVm {
     RecordOf<'VM'>,
     'uuid' | 'power_state' | 'domid' | 'resident_on' | 'is_control_domain' | 'suspend_VDI'
   >;
-  /** The picture is older than what we did to this VM ourselves, or we are at it now. */
+  /** The picture is not older than what we did to this VM ourselves, and we are not at it now. */
   readonly settled: boolean;
+  /** It runs on another host by the records, and its domain is there by that host's last picture. */
+  readonly elsewhere: boolean;
 }
 
 export type Decision =
@@ -22,13 +24,17 @@ export type Decision =
   | { readonly kind: 'running'; readonly vm: Ref<'VM'>; readonly domid: DomId; readonly paused: boolean }
   /** Its domain is gone from here. */
   | { readonly kind: 'gone'; readonly vm: Ref<'VM'> }
+  /** A second domain of a VM that runs on another host: the first stays the VM's as long as it is there. */
+  | { readonly kind: 'twice'; readonly vm: Ref<'VM'> }
+  /** The VM runs here, and has an image of an earlier or coming suspend. */
+  | { readonly kind: 'image'; readonly vm: Ref<'VM'>; readonly paused: boolean }
   /** A domain that no record knows. */
   | { readonly kind: 'found'; readonly domain: DomainInfo }
   /** Figures of a running VM. */
   | { readonly kind: 'figures'; readonly vm: Ref<'VM'>; readonly domain: DomainInfo };
 
 /** The domain that stands for a uuid: during a reboot the old one is still dying while the new one is there. */
-function domainsByUuid(domains: readonly DomainInfo[]): ReadonlyMap<Uuid, DomainInfo> {
+export function domainsByUuid(domains: readonly DomainInfo[]): ReadonlyMap<Uuid, DomainInfo> {
   const best = new Map<Uuid, DomainInfo>();
   for (const domain of domains) {
     if (domain.dying) continue;
@@ -54,7 +60,7 @@ export function reconcile(
   const decisions: Decision[] = [];
   const present = domainsByUuid(domains);
   const seen = new Set<string>();
-  for (const { ref, vm, settled } of known) {
+  for (const { ref, vm, settled, elsewhere } of known) {
     seen.add(vm.uuid);
     const domain = vm.is_control_domain ? domains.find(({ domid }) => domid === 0) : present.get(vm.uuid as Uuid);
     if (!settled) continue;
@@ -69,10 +75,15 @@ export function reconcile(
     }
     // A domain that has shut down waits for its toolstack: the next picture says what became of it.
     if (domain.shutdown !== undefined) continue;
+    if (elsewhere) {
+      decisions.push({ kind: 'twice', vm: ref });
+      continue;
+    }
     const paused = vm.power_state === 'Paused';
     if (!here || vm.domid !== domain.domid || paused !== domain.paused) {
       decisions.push({ kind: 'running', vm: ref, domid: domain.domid, paused: domain.paused });
     }
+    if (vm.suspend_VDI !== nullRef()) decisions.push({ kind: 'image', vm: ref, paused: domain.paused });
     decisions.push({ kind: 'figures', vm: ref, domain });
   }
   for (const [uuid, domain] of present) {

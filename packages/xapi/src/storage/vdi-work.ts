@@ -1,14 +1,20 @@
-/** Making, copying and removing disk images, records and files together. XAPI: ocaml/xapi/xapi_vdi.ml. */
+/** Making, copying, growing and removing disk images, records and files together. XAPI: ocaml/xapi/xapi_vdi.ml. */
 import { bytes, mibBytes, type Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Xapi } from '../xapi.ts';
-import { hostOfSr, vdiPath } from './vdi-path.ts';
+import { updateAllocation, removeDiskRecord } from './unfinished-disks.ts';
+import { withSrOperation, withVdiOperation } from './under-way.ts';
+import { assertVdiAllows, type Work } from './vdi-operations.ts';
+import { hostOfBoth, hostOfSr, vdiPath } from './vdi-path.ts';
 
 /** Largest disk: what a raw file and a 64-bit sector count bear is more, what anybody means is not. */
 const virtualSizeMaxBytes = 64 * 1024 ** 4;
 
-const hostFor = (xapi: Xapi, sr: Ref<'SR'>): Ref<'host'> => hostOfSr(xapi.db, sr, (host) => xapi.hosts.isLive(host));
+const isLive =
+  (xapi: Xapi) =>
+  (host: Ref<'host'>): boolean =>
+    xapi.hosts.isLive(host);
 
 /** Sizes are whole mebibytes, as XAPI's file drivers round them. @throws XapiError INVALID_VALUE */
 export function diskSize(size: number): number {
@@ -16,85 +22,82 @@ export function diskSize(size: number): number {
   return Math.ceil(size / mibBytes) * mibBytes;
 }
 
-function assertFileSr(xapi: Xapi, sr: Ref<'SR'>): void {
-  const { type } = xapi.db.get('SR', sr);
-  if (type !== 'file') throw new XapiError('SR_OPERATION_NOT_SUPPORTED', sr);
-}
+type DiskFields = Partial<RecordOf<'VDI'>> & Pick<RecordOf<'VDI'>, 'SR' | 'virtual_size'>;
 
-function newVdi(xapi: Xapi, fields: Partial<RecordOf<'VDI'>>): Ref<'VDI'> {
-  const vdi = xapi.db.create('VDI', {
-    ...fields,
-    managed: true,
-    allowed_operations: ['clone', 'copy', 'resize', 'destroy', 'forget', 'update'],
-  });
-  xapi.db.update('VDI', vdi, { location: `${xapi.db.get('VDI', vdi).uuid}.raw` });
-  return vdi;
-}
-
-/** The record comes first and is durable, then the file: a crash between leaves a disk that a scan marks missing. */
-async function withRecord(xapi: Xapi, vdi: Ref<'VDI'>, makeFile: () => Promise<void>): Promise<Ref<'VDI'>> {
-  await xapi.db.durable();
-  try {
-    await makeFile();
-  } catch (error) {
-    xapi.db.destroy('VDI', vdi);
-    throw error;
-  }
-  return vdi;
-}
-
-/** A new disk of zeros. */
-export function createDisk(
-  xapi: Xapi,
-  fields: Partial<RecordOf<'VDI'>> & Pick<RecordOf<'VDI'>, 'SR' | 'virtual_size'>,
-): Promise<Ref<'VDI'>> {
-  assertFileSr(xapi, fields.SR);
+/** A new disk of zeros, unfinished: whoever makes it says when it is whole (`xapi.disks.finish`). */
+export async function makeDisk(work: Work, fields: DiskFields): Promise<Ref<'VDI'>> {
+  const { xapi } = work;
   const size = diskSize(fields.virtual_size);
-  const host = hostFor(xapi, fields.SR);
-  const vdi = newVdi(xapi, { ...fields, virtual_size: size, physical_utilisation: 0 });
-  const path = vdiPath(xapi.db, xapi.db.get('VDI', vdi), host);
-  return withRecord(xapi, vdi, () => xapi.hosts.onFiles(host, (files) => files.createImage(path, bytes(size))));
+  return await withSrOperation(work, fields.SR, 'vdi_create', () => {
+    const host = hostOfSr(xapi.db, fields.SR, isLive(xapi));
+    return xapi.disks.make({ ...fields, virtual_size: size }, host, (files, path) =>
+      files.createImage(path, bytes(size)),
+    );
+  });
 }
 
-/** A full copy of a disk in the same repository. */
-export function copyDisk(xapi: Xapi, from: Ref<'VDI'>): Promise<Ref<'VDI'>> {
-  const source = xapi.db.get('VDI', from);
-  assertFileSr(xapi, source.SR);
-  const host = hostFor(xapi, source.SR);
-  const { name_label, name_description, SR, type, sharable, read_only, virtual_size, other_config, sm_config, tags } =
-    source;
-  const vdi = newVdi(xapi, {
-    name_label,
-    name_description,
-    SR,
-    type,
-    sharable,
-    read_only,
-    virtual_size,
-    other_config,
-    sm_config,
-    tags,
-  });
-  const to = vdiPath(xapi.db, xapi.db.get('VDI', vdi), host);
-  return withRecord(xapi, vdi, () =>
-    xapi.hosts.onFiles(host, (files) => files.copyImage(vdiPath(xapi.db, source, host), to)),
+/** What a copy of a disk has of it. */
+const inherited = [
+  'name_label',
+  'name_description',
+  'type',
+  'sharable',
+  'read_only',
+  'virtual_size',
+  'other_config',
+  'xenstore_data',
+  'sm_config',
+  'tags',
+] as const satisfies readonly (keyof RecordOf<'VDI'>)[];
+
+/** A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or another that its host reaches. */
+export async function makeCopy(
+  work: Work,
+  from: Ref<'VDI'>,
+  operation: 'clone' | 'copy',
+  sr?: Ref<'SR'>,
+): Promise<Ref<'VDI'>> {
+  const { db, disks } = work.xapi;
+  const target = sr ?? db.get('VDI', from).SR;
+  return await withVdiOperation(work, from, operation, () =>
+    withSrOperation(work, target, `vdi_${operation}`, () => {
+      const source = db.get('VDI', from);
+      const host = hostOfBoth(db, source.SR, target, isLive(work.xapi));
+      const path = vdiPath(db, source, host);
+      const fields = Object.fromEntries(inherited.map((name) => [name, source[name]]));
+      return disks.make({ ...fields, SR: target }, host, (files, to) => files.copyImage(path, to));
+    }),
   );
 }
 
-/** Removes a disk with its file and its VBDs. @throws XapiError VDI_IN_USE while a running VM has it */
-export async function destroyDisk(xapi: Xapi, vdi: Ref<'VDI'>): Promise<void> {
+/** Grows a disk. @throws XapiError INVALID_VALUE for a smaller size */
+export async function resizeDisk(work: Work, vdi: Ref<'VDI'>, size: number): Promise<void> {
+  const { xapi } = work;
   const { db } = xapi;
-  const record = db.get('VDI', vdi);
-  assertNotInUse(xapi, vdi, 'destroy');
-  const host = hostFor(xapi, record.SR);
-  const path = vdiPath(db, record, host);
-  await xapi.hosts.onFiles(host, (files) => files.remove(path));
-  for (const vbd of db.get('VDI', vdi).VBDs) db.destroy('VBD', vbd);
-  db.destroy('VDI', vdi);
+  const wanted = diskSize(size);
+  await withVdiOperation(work, vdi, 'resize', () => {
+    const record = db.get('VDI', vdi);
+    if (wanted < record.virtual_size) throw new XapiError('INVALID_VALUE', 'size', `${size}: a disk cannot shrink`);
+    return withSrOperation(work, record.SR, 'vdi_resize', async () => {
+      const host = hostOfSr(db, record.SR, isLive(xapi));
+      // The file grows at once or not at all; a crash before the record follows is mended by the look at the next start.
+      await xapi.hosts.onFiles(host, (files) => files.resizeImage(vdiPath(db, record, host), bytes(wanted)));
+      db.update('VDI', vdi, { virtual_size: wanted });
+      updateAllocation(xapi, record.SR);
+    });
+  });
 }
 
-/** @throws XapiError VDI_IN_USE [vdi, operation] */
-export function assertNotInUse(xapi: Xapi, vdi: Ref<'VDI'>, operation: string): void {
-  const attached = xapi.db.get('VDI', vdi).VBDs.some((vbd) => xapi.db.get('VBD', vbd).currently_attached);
-  if (attached) throw new XapiError('VDI_IN_USE', vdi, operation);
+/** Removes a disk with its file and its VBDs. @throws XapiError VDI_IN_USE while a VM holds it */
+export async function destroyDisk(work: Work, vdi: Ref<'VDI'>): Promise<void> {
+  const { db, disks } = work.xapi;
+  await withVdiOperation(work, vdi, 'destroy', () =>
+    withSrOperation(work, db.get('VDI', vdi).SR, 'vdi_destroy', () => disks.destroy(vdi)),
+  );
+}
+
+/** Drops a disk's record, leaving its file alone: a scan finds it again. */
+export function forgetDisk(xapi: Xapi, vdi: Ref<'VDI'>): void {
+  assertVdiAllows(xapi, vdi, 'forget');
+  removeDiskRecord(xapi, vdi);
 }

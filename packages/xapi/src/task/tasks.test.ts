@@ -1,4 +1,4 @@
-import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
+import { ManualClock, ref, SeededRandom, type Ref } from '@xenolith/base';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { encodeJsonValue, encodeXmlValue } from '@xenolith/wire';
 import { toWireType } from '../datamodel/data-type.ts';
@@ -217,4 +217,17 @@ describe('tasks of clients', () => {
     expect(await outcome(pool.login('pool-operator', 'carol'))).toBe(done);
     expect(await outcome(pool.session)).toBe(done);
   });
+});
+
+test("a task is on the pool's coordinator, which stands for this server", async () => {
+  const alone = await OpenPool.start();
+  const [main = ref<'pool'>('')] = alone.xapi.db.refs('pool');
+  const taskOf = async (): Promise<unknown> => {
+    const task = (await alone.call('task.create', 'a', '')) as Ref<'task'>;
+    return alone.xapi.db.get('task', task).resident_on;
+  };
+  expect(await taskOf()).toBe('OpaqueRef:NULL');
+  const host = alone.xapi.db.create('host', {});
+  alone.xapi.db.update('pool', main, { master: host });
+  expect(await taskOf()).toBe(host);
 });

@@ -98,12 +98,18 @@ export class Tasks {
       created: formatDateTime(this.#clock.now()),
       status: 'pending',
       subtask_of: options.subtaskOf ?? nullRef(),
-      resident_on: options.residentOn ?? nullRef(),
+      resident_on: options.residentOn ?? this.#coordinator(),
       type: '<none/>',
     };
     const ref = this.#db.create('task', fields);
     this.#owners.set(ref, { session, userName: this.#db.find('session', session)?.auth_user_name ?? '' });
     return ref;
+  }
+
+  /** The work is this server's, and the pool's coordinator stands for it; null while the pool has no host. */
+  #coordinator(): Ref<'host'> {
+    const [pool] = this.#db.refs('pool');
+    return pool === undefined ? nullRef() : this.#db.get('pool', pool).master;
   }
 
   #makeRoom(): void {

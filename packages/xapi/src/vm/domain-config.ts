@@ -5,6 +5,8 @@ import { XapiError } from '../errors.ts';
 import type { DomainConfig, DomainDisk, DomainEndAction, DomainType, DomainVif } from '../host-driver.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
+import { cpupoolOn } from './cpupool-placement.ts';
+import { parametersFor, readVcpusParams, schedulerOf } from './vcpus-params.ts';
 
 const exitActions: Readonly<Record<EnumOf<'on_normal_exit'>, DomainEndAction>> = {
   destroy: 'destroy',
@@ -70,15 +72,10 @@ function vifsOf(xapi: Xapi, vm: RecordOf<'VM'>): readonly DomainVif[] {
     .toSorted((a, b) => a.index - b.index);
 }
 
-/** A number in VCPUs_params within its range, or undefined when the key is not there. */
-function share(vm: RecordOf<'VM'>, key: string, min: number, max: number): number | undefined {
-  const text = vm.VCPUs_params[key];
-  if (text === undefined || text === '') return undefined;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new XapiError('INVALID_VALUE', `VCPUs_params:${key}`, text);
-  return value;
-}
+/** What a guest does on a modelled host, in `VM.other_config`. */
+const workKey = 'xenolith:work';
+/** How its balloon follows there. */
+const balloonKey = 'xenolith:balloon';
 
 /** @throws XapiError for records that no domain can be made from */
 export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): DomainConfig {
@@ -87,11 +84,10 @@ export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): Dom
   if (vm.PV_kernel === '' && vm.PV_bootloader === '') {
     throw new XapiError('BOOTLOADER_FAILED', ref, 'the VM has neither a PV_kernel nor a PV_bootloader to boot from');
   }
-  const weight = share(vm, 'weight', 1, 65535);
-  const cap = share(vm, 'cap', 0, 65535);
-  const mask = vm.VCPUs_params['mask'];
-  if (mask !== undefined && !/^[0-9,^-]{1,4096}$|^all$/.test(mask))
-    throw new XapiError('INVALID_VALUE', 'VCPUs_params:mask', mask);
+  const pool = cpupoolOn(xapi, ref, host);
+  const { scheduler, mask } = readVcpusParams(vm.VCPUs_params);
+  const { weight, cap } = parametersFor(schedulerOf(xapi, pool), scheduler);
+  const cpupool = pool === undefined ? undefined : xapi.db.get('cpupool', pool);
   return {
     uuid: vm.uuid as DomainConfig['uuid'],
     nameLabel: vm.name_label,
@@ -109,6 +105,9 @@ export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): Dom
     ...(weight === undefined ? {} : { weight }),
     ...(cap === undefined ? {} : { cap }),
     ...(mask === undefined ? {} : { cpus: mask }),
+    ...(vm.other_config[workKey] === undefined ? {} : { work: vm.other_config[workKey] }),
+    ...(vm.other_config[balloonKey] === undefined ? {} : { balloon: vm.other_config[balloonKey] }),
+    ...(cpupool === undefined || cpupool.is_default ? {} : { cpupool: cpupool.name_label }),
     onPoweroff: exitActions[vm.actions_after_shutdown],
     onReboot: exitActions[vm.actions_after_reboot],
     onCrash: crashActions[vm.actions_after_crash],

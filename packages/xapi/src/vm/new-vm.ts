@@ -2,6 +2,7 @@
 import type { Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import type { Xapi } from '../xapi.ts';
+import { updateMemoryOverhead } from './memory-overhead.ts';
 import { updateAllowedOperations } from './operations.ts';
 
 /** Makes a VM; what is not given is as XAPI has it for a VM made by hand: one vCPU, ends as it is told to. */
@@ -22,6 +23,7 @@ export function newVmRecord(xapi: Xapi, fields: Partial<RecordOf<'VM'>>, ref?: R
     },
     ref,
   );
+  updateMemoryOverhead(xapi, vm);
   updateAllowedOperations(xapi, vm);
   return vm;
 }

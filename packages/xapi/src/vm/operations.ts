@@ -1,8 +1,9 @@
 /**
- * Which operations a VM accepts now. One table serves `allowed_operations` and every refusal, so the two cannot
- * disagree. XAPI: ocaml/xapi/xapi_vm_lifecycle.ml (`check_operation_error`, `is_allowed_concurrently`).
+ * Which operations a VM accepts now. One table serves `allowed_operations` and every refusal that
+ * follows from the VM's own record, so the two cannot disagree; what its disks, its hosts and the arguments refuse
+ * comes after. XAPI: ocaml/xapi/xapi_vm_lifecycle.ml (`check_operation_error`, `is_allowed_concurrently`).
  */
-import type { Ref } from '@xenolith/base';
+import { nullRef, type Ref } from '@xenolith/base';
 import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Call } from '../call/call.ts';
@@ -15,7 +16,7 @@ interface Rule {
   readonly states: readonly PowerState[];
   /** Whether a template accepts it; otherwise VM_IS_TEMPLATE. */
   readonly template?: boolean;
-  /** Only a template accepts it. */
+  /** Only a template accepts it; otherwise PROVISION_ONLY_ALLOWED_ON_TEMPLATE. */
   readonly templateOnly?: boolean;
   /** Whether a control domain accepts it. */
   readonly controlDomain?: boolean;
@@ -30,14 +31,17 @@ const halted: readonly PowerState[] = ['Halted'];
 export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   start: { states: halted },
   start_on: { states: halted },
-  clone: { states: ['Halted', 'Suspended'], template: true },
-  copy: { states: ['Halted', 'Suspended'], template: true },
-  provision: { states: halted, template: true },
-  make_into_template: { states: halted, template: true },
+  clone: { states: halted, template: true },
+  copy: { states: halted, template: true },
+  provision: { states: halted, template: true, templateOnly: true },
+  make_into_template: { states: halted },
   changing_static_range: { states: halted, template: true },
   changing_memory_limits: { states: halted, template: true },
-  changing_dynamic_range: { states: halted, template: true },
+  changing_dynamic_range: { states: ['Halted', 'Running'], template: true },
+  changing_memory_live: { states: ['Running'] },
+  awaiting_memory_live: { states: ['Running'] },
   changing_VCPUs: { states: halted, template: true },
+  changing_VCPUs_live: { states: ['Running'] },
   pause: { states: ['Running'] },
   unpause: { states: ['Paused'] },
   suspend: { states: ['Running'] },
@@ -55,17 +59,17 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   update_allowed_operations: { states: anyState, template: true, controlDomain: true, hostMayBeDead: true },
 };
 
+/** What ends a domain, or may come to that. */
+const hard: ReadonlySet<string> = new Set(['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy']);
 const together: ReadonlySet<string> = new Set(['clone', 'copy']);
 
 /** Whether `operation` may begin while the others are under way. */
 export function allowedBeside(operation: VmOperation, underWay: readonly VmOperation[]): boolean {
   if (underWay.length === 0) return true;
   if (operation === 'assert_operation_valid' || operation === 'update_allowed_operations') return true;
-  if (operation === 'get_boot_record') return true;
-  if (operation === 'hard_shutdown') return !underWay.includes('hard_shutdown') && !underWay.includes('destroy');
-  if (operation === 'hard_reboot') {
-    return underWay.every((other) => other === 'clean_shutdown' || other === 'clean_reboot');
-  }
+  if (operation === 'get_boot_record' || operation === 'power_state_reset' || operation === 'hard_shutdown')
+    return true;
+  if (operation === 'hard_reboot') return !underWay.some((other) => hard.has(other));
   return together.has(operation) && underWay.every((other) => together.has(other));
 }
 
@@ -73,14 +77,17 @@ export function allowedBeside(operation: VmOperation, underWay: readonly VmOpera
 export interface VmSituation {
   readonly ref: Ref<'VM'>;
   readonly vm: RecordOf<'VM'>;
-  /** The host it runs on does not answer. */
+  /** The host it runs on, or may run on, does not answer. */
   readonly hostIsDead: boolean;
+  /** A start or resume of it ended unheard: it may have a domain on the host that was promised to it. */
+  readonly mayRun: boolean;
 }
 
 const expected = (states: readonly PowerState[]): string => states.map((state) => state.toLowerCase()).join(', ');
 
 /** Why an operation is refused now, or undefined when it is accepted. The order of checks is XAPI's. */
-export function refusalOf({ ref, vm, hostIsDead }: VmSituation, operation: VmOperation): XapiError | undefined {
+export function refusalOf(situation: VmSituation, operation: VmOperation): XapiError | undefined {
+  const { ref, vm } = situation;
   const rule = operationRules[operation];
   if (rule === undefined) return new XapiError('NOT_IMPLEMENTED', `VM.${operation}`);
   const reason = Object.hasOwn(vm.blocked_operations, operation) ? vm.blocked_operations[operation] : undefined;
@@ -100,17 +107,31 @@ export function refusalOf({ ref, vm, hostIsDead }: VmSituation, operation: VmOpe
     return new XapiError('OTHER_OPERATION_IN_PROGRESS', 'VM', ref, first[1], first[0]);
   }
   if (vm.is_a_template && rule.template !== true) return new XapiError('VM_IS_TEMPLATE', ref, operation);
+  if (!vm.is_a_template && rule.templateOnly === true) return new XapiError('PROVISION_ONLY_ALLOWED_ON_TEMPLATE');
+  if (vm.is_default_template && operation === 'provision') {
+    return new XapiError('OPERATION_NOT_ALLOWED', 'a default template is cloned before it is provisioned');
+  }
   if (vm.is_default_template && operation === 'destroy') return new XapiError('VM_CANNOT_DELETE_DEFAULT_TEMPLATE', ref);
   if (vm.is_control_domain && rule.controlDomain !== true) {
     return new XapiError('OPERATION_NOT_ALLOWED', `${operation} is not allowed on a control domain`);
   }
-  if (hostIsDead && rule.hostMayBeDead !== true) return new XapiError('HOST_OFFLINE', vm.resident_on);
-  return undefined;
+  return rule.hostMayBeDead === true ? undefined : refusalByHost(situation);
+}
+
+/** A VM that may have a domain is left alone until the next picture of its host tells. */
+function refusalByHost({ ref, vm, hostIsDead, mayRun }: VmSituation): XapiError | undefined {
+  if (hostIsDead) return new XapiError('HOST_OFFLINE', mayRun ? vm.scheduled_to_be_resident_on : vm.resident_on);
+  const unheard = vm.power_state === 'Suspended' ? 'resume' : 'start';
+  return mayRun ? new XapiError('OTHER_OPERATION_IN_PROGRESS', 'VM', ref, unheard, nullRef()) : undefined;
 }
 
 function situationOf(xapi: Xapi, ref: Ref<'VM'>): VmSituation {
-  const vm = xapi.db.get('VM', ref);
-  return { ref, vm, hostIsDead: xapi.db.has('host', vm.resident_on) && !xapi.hosts.isLive(vm.resident_on) };
+  const { db, hosts } = xapi;
+  const vm = db.get('VM', ref);
+  const isPromised = db.has('host', vm.scheduled_to_be_resident_on);
+  const mayRun = isPromised && Object.keys(vm.current_operations).length === 0;
+  const host = mayRun ? vm.scheduled_to_be_resident_on : vm.resident_on;
+  return { ref, vm, hostIsDead: db.has('host', host) && !hosts.isLive(host), mayRun };
 }
 
 /** @throws XapiError why the operation is refused now */

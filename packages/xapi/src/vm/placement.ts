@@ -1,12 +1,18 @@
 /** Which host a VM starts on. XAPI: ocaml/xapi/xapi_vm_helpers.ml (`choose_host_for_vm`, `assert_can_boot_here`). */
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
+import { roomOn } from '../host/memory-account.ts';
 import { pbdOf } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
+import { cpupoolOn, hostOfCpupool } from './cpupool-placement.ts';
+import { domainTypeOf } from './domain-config.ts';
+import { assertPlaceable } from './numa-placement.ts';
+import { assertMemoryThere, startRange } from './start-memory.ts';
 
 /**
- * Whether a VM can start on a host: it answers and is enabled, reaches the VM's repositories and networks, and has
- * the memory, what is promised to VMs that start there now left out.
+ * Whether a VM can start on a host: it answers and is enabled, reaches the VM's repositories and networks, and has its cpupool and
+ * the memory for its dynamic minimum, with the balloons of its VMs as small as they may get and what is promised to VMs
+ * that start there now left out.
  * @throws XapiError the first reason why not
  */
 export function assertCanBootHere(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): void {
@@ -25,20 +31,9 @@ export function assertCanBootHere(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>)
       throw new XapiError('VM_REQUIRES_NETWORK', ref, vif.network);
     }
   }
-  const free = freeMemory(xapi, host, ref);
-  if (vm.memory_dynamic_max > free) {
-    throw new XapiError('HOST_NOT_ENOUGH_FREE_MEMORY', String(vm.memory_dynamic_max), String(Math.max(0, free)));
-  }
-}
-
-/** Free memory of a host in bytes, less what VMs that are starting there will take. */
-function freeMemory(xapi: Xapi, host: Ref<'host'>, except: Ref<'VM'>): number {
-  const { metrics } = xapi.db.get('host', host);
-  let free = xapi.db.has('host_metrics', metrics) ? xapi.db.get('host_metrics', metrics).memory_free : 0;
-  for (const [ref, vm] of xapi.db.all('VM')) {
-    if (ref !== except && vm.scheduled_to_be_resident_on === host) free -= vm.memory_dynamic_max;
-  }
-  return free;
+  cpupoolOn(xapi, ref, host);
+  assertPlaceable(xapi, ref, host, { type: domainTypeOf(vm), memoryTargetBytes: startRange(xapi, ref).minBytes });
+  assertMemoryThere(xapi, ref, host, startRange(xapi, ref).minBytes);
 }
 
 /** The hosts where a VM could start now. */
@@ -54,12 +49,15 @@ export function possibleHosts(xapi: Xapi, ref: Ref<'VM'>): readonly Ref<'host'>[
   });
 }
 
-/** The host to start on: the VM's affinity when it can, else the one with most free memory. */
+/** The host to start on: the VM's affinity when it can, else that of its cpupool, else the one with most room now. */
 export function chooseHost(xapi: Xapi, ref: Ref<'VM'>): Ref<'host'> {
-  const { affinity } = xapi.db.get('VM', ref);
+  const vm = xapi.db.get('VM', ref);
+  const { affinity } = vm;
   const hosts = possibleHosts(xapi, ref);
   if (hosts.includes(affinity)) return affinity;
-  const [best] = hosts.toSorted((a, b) => freeMemory(xapi, b, ref) - freeMemory(xapi, a, ref));
+  const home = hostOfCpupool(xapi, vm);
+  if (home !== undefined && hosts.includes(home)) return home;
+  const [best] = hosts.toSorted((a, b) => roomOn(xapi, b, 'none', ref) - roomOn(xapi, a, 'none', ref));
   if (best !== undefined) return best;
   // With one host its own reason says more than that there is none.
   const [only, ...others] = xapi.db.refs('host');

@@ -4,7 +4,9 @@
  */
 import { nullRef, type DomId, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
+import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import type { Xapi } from '../xapi.ts';
+import { setConsoleLocation } from './console-location.ts';
 import { updateAllowedOperations } from './operations.ts';
 
 /** Where a running VM is. */
@@ -24,6 +26,7 @@ export function markRunning(xapi: Xapi, ref: Ref<'VM'>, { host, domid, paused }:
     domid,
     resident_on: host,
     scheduled_to_be_resident_on: nullRef(),
+    ...(vm.memory_target === 0 ? { memory_target: vm.memory_dynamic_max } : {}),
   });
   if (isNew) {
     setDevicesAttached(xapi, ref, true);
@@ -34,13 +37,15 @@ export function markRunning(xapi: Xapi, ref: Ref<'VM'>, { host, domid, paused }:
     }
   }
   updateAllowedOperations(xapi, ref);
+  updateDeviceOperations(xapi, ref);
 }
 
 /** The VM has no domain any more, and nothing of it is kept but its disks. */
 export function markHalted(xapi: Xapi, ref: Ref<'VM'>): void {
   release(xapi, ref);
-  xapi.db.update('VM', ref, { power_state: 'Halted', suspend_VDI: nullRef() });
+  xapi.db.update('VM', ref, { power_state: 'Halted', suspend_VDI: nullRef(), memory_target: 0 });
   updateAllowedOperations(xapi, ref);
+  updateDeviceOperations(xapi, ref);
 }
 
 /** The VM has no domain any more; its memory is in its suspend VDI. */
@@ -48,6 +53,7 @@ export function markSuspended(xapi: Xapi, ref: Ref<'VM'>): void {
   release(xapi, ref);
   xapi.db.update('VM', ref, { power_state: 'Suspended' });
   updateAllowedOperations(xapi, ref);
+  updateDeviceOperations(xapi, ref);
 }
 
 function release(xapi: Xapi, ref: Ref<'VM'>): void {
@@ -56,8 +62,20 @@ function release(xapi: Xapi, ref: Ref<'VM'>): void {
   db.update('VM', ref, { domid: -1, resident_on: nullRef(), scheduled_to_be_resident_on: nullRef() });
   setDevicesAttached(xapi, ref, false);
   for (const console of vm.consoles) db.destroy('console', console);
-  if (db.has('VM_metrics', vm.metrics)) db.update('VM_metrics', vm.metrics, { memory_actual: 0, state: [] });
+  if (db.has('VM_metrics', vm.metrics)) db.update('VM_metrics', vm.metrics, withoutDomain);
 }
+
+/** What `VM_metrics` says of a VM that has no domain. */
+const withoutDomain = {
+  memory_actual: 0,
+  state: [],
+  VCPUs_utilisation: {},
+  VCPUs_CPU: {},
+  VCPUs_flags: {},
+  numa_optimised: false,
+  numa_nodes: 0,
+  numa_node_memory: {},
+} as const;
 
 function setDevicesAttached(xapi: Xapi, ref: Ref<'VM'>, attached: boolean): void {
   const { db } = xapi;
@@ -74,6 +92,5 @@ function ensureConsole(xapi: Xapi, ref: Ref<'VM'>): void {
   const { db } = xapi;
   if (db.get('VM', ref).consoles.length > 0) return;
   const console = db.create('console', { VM: ref, protocol: 'vt100' });
-  const { uuid } = db.get('console', console);
-  db.update('console', console, { location: `https://${xapi.publicAddress}/console?uuid=${uuid}` });
+  setConsoleLocation(xapi, console);
 }

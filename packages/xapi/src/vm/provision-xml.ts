@@ -16,9 +16,10 @@ export interface ProvisionDisk {
 
 const disksMax = 26;
 const textMax = 16_384;
+const known: ReadonlySet<string> = new Set(['device', 'size', 'sr', 'bootable', 'type']);
 const attribute = /^\s+([a-z]+)=(?:"([^"<&]*)"|'([^'<&]*)')/;
 
-/** Reads the text; nothing of it is optional but the order of attributes. @throws XapiError INVALID_VALUE */
+/** Reads the text; device and size of a disk must be there, and no two disks in one place. @throws XapiError INVALID_VALUE */
 export function parseProvision(text: string): readonly ProvisionDisk[] {
   const bad = (): XapiError => new XapiError('INVALID_VALUE', 'other_config:disks', text.slice(0, 200));
   if (text.trim() === '') return [];
@@ -35,7 +36,9 @@ export function parseProvision(text: string): readonly ProvisionDisk[] {
     rest = rest.slice('<disk'.length);
     const values = new Map<string, string>();
     for (let match = attribute.exec(rest); match !== null; match = attribute.exec(rest)) {
-      values.set(match[1] ?? '', match[2] ?? match[3] ?? '');
+      const name = match[1] ?? '';
+      if (!known.has(name) || values.has(name)) throw bad();
+      values.set(name, match[2] ?? match[3] ?? '');
       rest = rest.slice(match[0].length);
     }
     const end = /^\s*(?:\/>|>\s*<\/disk>)/.exec(rest);
@@ -44,9 +47,12 @@ export function parseProvision(text: string): readonly ProvisionDisk[] {
     const bootable = values.get('bootable') ?? 'false';
     const device = values.get('device') ?? '';
     const good =
+      /^\d{1,16}$/.test(values.get('size') ?? '') &&
       Number.isSafeInteger(size) &&
       size > 0 &&
-      /^\d{1,2}$/.test(device) &&
+      /^(?:\d|[1-9]\d)$/.test(device) &&
+      Number(device) < disksMax &&
+      !disks.some((other) => other.device === device) &&
       /^(system|user)$/.test(type) &&
       /^(true|false)$/.test(bootable);
     if (end === null || !good) throw bad();

@@ -1,8 +1,18 @@
-/** The image of a suspended VM: a VDI of type suspend, next to the disks of the host it ran on. */
+/**
+ * The image of a suspended VM: a VDI of type suspend, next to the disks of the host it ran on.
+ *
+ * The host's file is the truth: it has its name from the moment the domain has ended in it until the moment before a
+ * domain goes on from it (see `save` and `restore` of HostDriver). So an image that is there was never gone on from, and
+ * a VM can lose its memory to a crash of ours neither while it is saved nor while it is restored.
+ */
 import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
-import { hostOfSr, vdiPath } from '../storage/vdi-path.ts';
+import { HostError, unfinishedSuffix, type HostFiles } from '../host-driver.ts';
+import { removeDiskRecord } from '../storage/unfinished-disks.ts';
+import { hostOfSr, pbdOf, vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
+
+const imageEnding = '.save';
 
 /** Records where a VM's memory will be saved. @throws XapiError VM_NO_SUSPEND_SR when the host has no repository */
 export function createSuspendVdi(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>): Ref<'VDI'> {
@@ -26,21 +36,69 @@ export function createSuspendVdi(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>): 
     sharable: false,
     managed: true,
   });
-  db.update('VDI', vdi, { location: `${db.get('VDI', vdi).uuid}.save` });
+  db.update('VDI', vdi, { location: `${db.get('VDI', vdi).uuid}${imageEnding}` });
   db.update('VM', vm, { suspend_VDI: vdi });
   return vdi;
 }
 
-/** Forgets the image of a VM and removes its file. */
-export async function destroySuspendVdi(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
+/** What a host has of an image. */
+export type ImageState =
+  /** A domain has ended in it, and none has gone on from it. */
+  | 'whole'
+  /** A save is at it. */
+  | 'unfinished'
+  | 'none';
+
+/** Looks at an image. @throws HostError, and XapiError SR_NOT_ATTACHED */
+export async function imageState(
+  xapi: Xapi,
+  vdi: Ref<'VDI'>,
+  host: Ref<'host'>,
+  files: Pick<HostFiles, 'stat'>,
+): Promise<ImageState> {
+  const path = vdiPath(xapi.db, xapi.db.get('VDI', vdi), host);
+  // In this order: a save that ends meanwhile is seen as one or the other, never as none.
+  const unfinished = await files.stat(`${path}${unfinishedSuffix}`);
+  if ((await files.stat(path)) !== undefined) return 'whole';
+  return unfinished === undefined ? 'none' : 'unfinished';
+}
+
+/** Forgets the image of a VM whose file is gone. */
+export function forgetSuspendVdi(xapi: Xapi, vm: Ref<'VM'>): void {
+  const { suspend_VDI } = xapi.db.get('VM', vm);
+  xapi.db.update('VM', vm, { suspend_VDI: nullRef() });
+  removeDiskRecord(xapi, suspend_VDI);
+}
+
+/**
+ * Removes an image that no VM has any more: its file, then its record. When the host cannot be asked now the record
+ * stays, for {@link sweepSuspendVdis} to find.
+ */
+export async function removeSuspendVdi(xapi: Xapi, vdi: Ref<'VDI'>): Promise<void> {
   const { db } = xapi;
-  const { suspend_VDI: vdi } = db.get('VM', vm);
-  db.update('VM', vm, { suspend_VDI: nullRef() });
   if (!db.has('VDI', vdi)) return;
-  const record = db.get('VDI', vdi);
-  const host = hostOfSr(db, record.SR, (candidate) => xapi.hosts.isLive(candidate));
-  const path = vdiPath(db, record, host);
-  // The file first: a record without its file is found by whoever looks, a file without its record by nobody.
-  await xapi.hosts.onFiles(host, (files) => files.remove(path));
-  db.destroy('VDI', vdi);
+  // That no VM has it is on disk before its file is gone: nothing is to be looked for that is not there.
+  await db.durable();
+  const record = db.find('VDI', vdi);
+  if (record === undefined) return;
+  try {
+    const host = hostOfSr(db, record.SR, (candidate) => xapi.hosts.isLive(candidate));
+    const path = vdiPath(db, record, host);
+    await xapi.hosts.driverOf(host).files.remove(path);
+    removeDiskRecord(xapi, vdi);
+  } catch (error) {
+    if (!(error instanceof HostError || error instanceof XapiError)) throw error;
+    xapi.log.warn('a suspend image is left on its host for now', { vdi: record.uuid, error: String(error) });
+  }
+}
+
+/** Removes the images on a host that no VM has: what was left when the host could not be asked, or at a crash. */
+export async function sweepSuspendVdis(xapi: Xapi, host: Ref<'host'>): Promise<void> {
+  const { db } = xapi;
+  const used = new Set([...db.all('VM')].map(([, vm]) => vm.suspend_VDI));
+  const unused = [...db.all('VDI')].filter(
+    ([ref, { type, location, SR }]) =>
+      type === 'suspend' && location.endsWith(imageEnding) && !used.has(ref) && pbdOf(db, SR, host) !== undefined,
+  );
+  for (const [vdi] of unused) await removeSuspendVdi(xapi, vdi);
 }

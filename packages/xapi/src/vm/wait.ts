@@ -13,7 +13,7 @@ export interface Patience {
   readonly task: Task;
 }
 
-/** Resolves once `test` holds for the VM's record. @throws XapiError `late`, TASK_CANCELLED, or HANDLE_INVALID */
+/** Resolves once `test` holds for the VM's record, or that of its metrics, as they change. @throws XapiError `late`, TASK_CANCELLED, or HANDLE_INVALID */
 export function waitForVm(
   xapi: Xapi,
   ref: Ref<'VM'>,
@@ -33,7 +33,7 @@ export function waitForVm(
     };
     releases.push(
       xapi.db.changed.listen((change) => {
-        if (change.ref === ref) look();
+        if (change.ref === ref || change.ref === xapi.db.find('VM', ref)?.metrics) look();
       }),
       xapi.clock.after(patience.timeoutMs, () => end(() => reject(patience.late()))),
       patience.task.onCancel(() => end(() => reject(new XapiError('TASK_CANCELLED', patience.task.ref)))),

@@ -1,3 +1,4 @@
+import { extensionFields } from '../extensions.ts';
 import type { ClassTable } from '../schema.ts';
 
 /** One physical CPU of a host (deprecated in favour of host.cpu_info, still read by clients). */
@@ -24,6 +25,7 @@ export const host_cpu = {
     features: { type: 'string', access: 'RO', published: 'rio' },
     utilisation: { type: 'float', access: 'RO', notPersisted: true, published: 'rio' },
     other_config: { type: 'map(string,string)', access: 'RW', default: {}, published: 'orlando' },
+    ...extensionFields.host_cpu,
   },
   messages: {},
 } as const satisfies ClassTable;

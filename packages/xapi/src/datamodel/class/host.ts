@@ -1,3 +1,4 @@
+import { extensionFields } from '../extensions.ts';
 import type { ClassTable } from '../schema.ts';
 
 /** A physical machine that runs Xen. */
@@ -93,6 +94,7 @@ export const host = {
     ntp_mode: { type: 'enum(host_ntp_mode)', access: 'RO', default: 'Factory', prototyped: '26.0.0' },
     ntp_custom_servers: { type: 'set(string)', access: 'RO', default: [], prototyped: '26.0.0' },
     timezone: { type: 'string', access: 'RO', default: 'UTC', prototyped: '26.0.0' },
+    ...extensionFields.host,
   },
   messages: {
     disable: { help: 'Lets no more VMs start on it.', params: { host: 'ref(host)' }, optional: { auto_enable: { type: 'bool', default: true } }, result: 'void', role: 'pool-operator', async: true, clientCert: true, published: 'rio' },

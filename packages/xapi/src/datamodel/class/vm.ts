@@ -1,3 +1,4 @@
+import { extensionFields } from '../extensions.ts';
 import type { ClassTable } from '../schema.ts';
 
 /** A virtual machine, a template, a snapshot or a control domain; it has at most one running domain. */
@@ -166,6 +167,7 @@ export const VM = {
     pending_guidances_full: { type: 'set(enum(update_guidances))', access: 'RO', default: [], prototyped: '24.10.0' },
     groups: { type: 'set(ref(VM_group))', access: 'RO', prototyped: '24.19.1' },
     secureboot_certificates_state: { type: 'enum(vm_secureboot_certificates_state)', access: 'RO', default: 'ok', prototyped: '26.14.0' },
+    ...extensionFields.VM,
   },
   messages: {
     snapshot: {

@@ -1,0 +1,114 @@
+/** On which NUMA nodes the memory of one host's VMs is: looked at after domains came or went, and kept in their metrics. */
+import { disposable, type Disposable, type Ref } from '@xenolith/base';
+import type { DomainNodeMemory, DomainPicture, HostDriver } from '../host-driver.ts';
+import type { RecordOf } from '../datamodel/types.ts';
+import type { Xapi } from '../xapi.ts';
+
+/** Domains come in rows: one look when it has been quiet for so long … */
+const quietMs = 5000;
+/** … or when the first that was not looked at has waited for so long. */
+const patienceMs = 60_000;
+/** A share below this is what a toolstack or a ring took elsewhere; it does not make a VM one of that node. */
+const leastShare = 0.01;
+
+/** The nodes that memory is on, but for slivers; ascending. */
+export function homeNodes(bytesByNode: readonly number[]): readonly number[] {
+  const total = bytesByNode.reduce((sum, size) => sum + size, 0);
+  return [...bytesByNode.keys()].filter((node) => {
+    const size = bytesByNode[node] ?? 0;
+    return size > 0 && size >= total * leastShare;
+  });
+}
+
+/** Memory by node as `VM_metrics` has it. */
+export const nodeMemoryOf = ({
+  numa_node_memory: known,
+}: Pick<RecordOf<'VM_metrics'>, 'numa_node_memory'>): readonly number[] =>
+  Array.from({ length: Math.max(-1, ...Object.keys(known).map(Number)) + 1 }, (_, node) => known[node] ?? 0);
+
+/** What `VM_metrics` says of the nodes. A VM is in order when it does without some of a host's nodes. */
+export function numaFields(
+  bytesByNode: readonly number[],
+): Pick<RecordOf<'VM_metrics'>, 'numa_node_memory' | 'numa_nodes' | 'numa_optimised'> {
+  const numa_nodes = homeNodes(bytesByNode).length;
+  return {
+    numa_node_memory: Object.fromEntries([...bytesByNode.entries()].filter(([, size]) => size > 0)),
+    numa_nodes,
+    numa_optimised: numa_nodes > 0 && numa_nodes < bytesByNode.length,
+  };
+}
+
+export class NodeMemory {
+  readonly #xapi: Xapi;
+  readonly #host: Ref<'host'>;
+  readonly #driver: Pick<HostDriver, 'memoryByNode'>;
+  /** Domains at the last look, and those of the last picture. */
+  #lookedAt = '';
+  #present = '';
+  #domains: DomainPicture['domains'] = [];
+  /** Since when there is something that was not looked at. */
+  #sinceMs: number | undefined;
+  #timer: Disposable = disposable(() => undefined);
+  #looking: Promise<readonly DomainNodeMemory[]> | undefined;
+
+  constructor(xapi: Xapi, host: Ref<'host'>, driver: Pick<HostDriver, 'memoryByNode'>) {
+    this.#xapi = xapi;
+    this.#host = host;
+    this.#driver = driver;
+  }
+
+  /** Takes in a picture: other domains than before are looked at soon. */
+  see({ domains }: DomainPicture): void {
+    this.#domains = domains;
+    const before = this.#present;
+    this.#present = domains.map(({ domid, uuid }) => `${domid} ${uuid}`).join(',');
+    if (this.#present === before || this.#present === this.#lookedAt) return;
+    const now = this.#xapi.clock.now();
+    this.#sinceMs ??= now;
+    this.#timer.dispose();
+    const waitMs = Math.max(0, Math.min(quietMs, this.#sinceMs + patienceMs - now));
+    this.#timer = this.#xapi.clock.after(waitMs, () => {
+      // Without an answer it is tried again when domains come or go, or when somebody asks.
+      this.look().catch(() => undefined);
+    });
+  }
+
+  /** Looks now, once for all who ask meanwhile, and has the metrics of the VMs say what is seen. @throws HostError */
+  look(): Promise<readonly DomainNodeMemory[]> {
+    this.#looking ??= this.#lookNow().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #lookNow(): Promise<readonly DomainNodeMemory[]> {
+    const { db } = this.#xapi;
+    const present = this.#present;
+    this.#timer.dispose();
+    this.#sinceMs = undefined;
+    const memory = this.#hasOneNode() ? this.#allOnOne() : await this.#driver.memoryByNode();
+    this.#lookedAt = present;
+    if (!db.has('host', this.#host)) return memory;
+    const byDomid = new Map(memory.map(({ domid, bytesByNode }) => [Number(domid), bytesByNode]));
+    for (const ref of db.get('host', this.#host).resident_VMs) {
+      const { domid, metrics } = db.get('VM', ref);
+      const bytesByNode = byDomid.get(domid);
+      if (bytesByNode !== undefined && db.has('VM_metrics', metrics))
+        db.update('VM_metrics', metrics, numaFields(bytesByNode));
+    }
+    return memory;
+  }
+
+  /** Then there is nothing to ask, and Xen is spared going through all memory. */
+  #hasOneNode(): boolean {
+    return this.#xapi.hosts.isLive(this.#host) && this.#xapi.hosts.factsOf(this.#host).nodes.length === 1;
+  }
+
+  #allOnOne(): readonly DomainNodeMemory[] {
+    return this.#domains.map(({ domid, memoryBytes }) => ({ domid, bytesByNode: [memoryBytes] }));
+  }
+
+  close(): void {
+    this.#timer.dispose();
+  }
+}
