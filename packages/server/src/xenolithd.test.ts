@@ -1,7 +1,7 @@
 /** xenolithd as a process: what it leaves on disk, what it says, and what a kill leaves behind. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,6 +104,8 @@ describe('starting', () => {
     expect(user).toBe('root');
     expect(first.output()).toContain(`listens on  ${url} `);
     expect(first.output()).toContain(`password ${password} `);
+    const exported = [...first.output().matchAll(/^ {2}export (.*)$/gm)].map(([, line]) => line);
+    expect(exported).toEqual(readFileSync(envFile, 'utf8').trim().split('\n'));
     expect(readFileSync(join(data, 'root-password'), 'utf8')).toBe(`${password}\n`);
     expect(statSync(data).mode & 0o777).toBe(0o700);
     for (const file of ['root-password', 'state.db', 'tls-key.pem']) {
@@ -137,11 +139,28 @@ describe('starting', () => {
     expect(refused.errors()).not.toContain('    at ');
   });
 
-  test('an env file that cannot be written ends it', async () => {
-    const refused = run(...standard(), '--env-file', join(directory, 'missing', 'env'));
+  test.each([
+    ['in a directory that is not there', () => join(directory, 'missing', 'env')],
+    ['that is a directory', () => directory],
+    ['beside a file', () => join(program, 'env')],
+  ])('an env file %s ends it before anything is made', async (_what, path) => {
+    const refused = run(...standard(), '--env-file', path());
     expect(await refused.ended).toEqual({ code: 1, signal: null });
-    expect(refused.errors()).toContain('cannot be written');
+    expect(refused.errors()).toContain(`${path()} cannot be written: `);
+    expect(existsSync(data)).toBe(false);
   });
+});
+
+test('consoles are under the address of the server that runs, those of its first pool too', async () => {
+  for (let start = 0; start < 2; start++) {
+    const server = await startXenolithd({ data });
+    const { db } = server.xapi;
+    const locations = [...db.all('console')].map(([, { location }]) => location);
+    expect(locations.length).toBeGreaterThan(0);
+    for (const location of locations)
+      expect(location).toContain(`${server.url.replace('http:', 'https:')}/console?uuid=`);
+    await server.close();
+  }
 });
 
 describe('what is in the way', () => {

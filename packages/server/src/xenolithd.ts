@@ -25,6 +25,8 @@ export interface XenolithdOptions {
   readonly data: string;
   /** Whether a first start makes the small model pool; yes when absent. */
   readonly modelPool?: boolean;
+  /** How fast the time of modelled hosts goes (`parseModelSpeed`); as the wall clock when absent. */
+  readonly modelSpeed?: number;
   readonly log?: Log;
   /** Replaces some of the limits of HTTP: for tests. */
   readonly limits?: Partial<HttpLimits>;
@@ -71,7 +73,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       random,
       secrets: random,
       passwords: scryptPasswords(),
-      openHost: hostOpener(systemClock),
+      openHost: hostOpener(systemClock, options.modelSpeed),
       log,
       version: serverVersion(),
     });
@@ -90,7 +92,8 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       throw new StartError(listenProblem(error, host, port), { cause: error });
     });
     const url = urlOf(host, listener.port);
-    control.publicAddress = new URL(url).host;
+    control.listensAt(url.slice('http://'.length));
+    await control.db.durable();
     log.info('ready', { url, data });
     return { url, user: 'root', password, xapi: control, close: closer(control, listener) };
   } catch (error) {

@@ -20,6 +20,57 @@ describe('the server', () => {
   });
 });
 
+describe('where xe keeps how to log in', () => {
+  const extra = { XE_EXTRA_ARGS: 'server=xen1,port=81,username=eve,password=p=w' };
+  const rc = 'server = xen2\nusername=rob\npassword=rc\n';
+
+  test.each([
+    ['XE_EXTRA_ARGS', [], extra, '', 'https://xen1:81', 'eve', 'p=w'],
+    ['~/.xe', [], {}, rc, 'https://xen2', 'rob', 'rc'],
+    ['XE_EXTRA_ARGS before ~/.xe', [], extra, rc, 'https://xen1:81', 'eve', 'p=w'],
+    ['our variables before both', [], { ...env, ...extra }, rc, 'http://10.0.0.1:8080', 'ann', 'secret'],
+    [
+      'options before all',
+      ['-s', 'xen3', '-u', 'bob', '-pw', 'x'],
+      { ...env, ...extra },
+      rc,
+      'https://xen3',
+      'bob',
+      'x',
+    ],
+    [
+      'an empty variable says nothing',
+      [],
+      { XENOLITH_URL: '', XENOLITH_PASSWORD: '' },
+      rc,
+      'https://xen2',
+      'rob',
+      'rc',
+    ],
+  ] as const)('%s', (_, argv, environment, rcText, url, user, password) => {
+    const { server } = parseXeArguments([...argv, 'vm-list'], environment, rcText);
+    expect(server).toMatchObject({ url, user, password });
+  });
+});
+
+describe('certificates', () => {
+  test.each([
+    ['not checked, as in xe', ['-s', 'xen1'], {}, false, undefined],
+    ['checked when asked', ['-s', 'xen1', '--verify'], {}, true, undefined],
+    ['against a file', ['-s', 'xen1', '--ca', 'f'], {}, true, 'f'],
+    ['against the file of the environment', ['-s', 'xen1'], { XENOLITH_CA: 'f' }, true, 'f'],
+  ] as const)('%s', (_, argv, environment, verify, caFile) => {
+    expect(parseXeArguments([...argv, 'c'], environment).server).toMatchObject({ verify, caFile });
+  });
+
+  test.each([['--verify', '-s', 'http://xen1'], ['--ca', 'f', '--nossl'], ['--verify']])(
+    'are not there to check: %s %s %s',
+    (...argv) => {
+      expect(() => parseXeArguments([...argv.filter((word) => word !== undefined), 'c'], {})).toThrow('no certificate');
+    },
+  );
+});
+
 describe('words', () => {
   test.each([
     ['vm-list', 'vm-list', {}, []],
@@ -29,6 +80,8 @@ describe('words', () => {
     ['--minimal vm-list x=', 'vm-list', { x: '' }, []],
     ['completion words -s', 'completion', {}, ['words', '-s']],
     ['--help', 'help', {}, []],
+    ['vm-start --help', 'help', {}, ['vm-start']],
+    ['help --all', 'help', {}, ['all']],
   ] as const)('%s', (line, command, values, words) => {
     const parsed = parseXeArguments(line.split(' '), {});
     expect(parsed.command).toBe(command);
@@ -36,7 +89,7 @@ describe('words', () => {
     expect(parsed.words).toEqual(words);
   });
 
-  test.each(['minimal', 'json', 'multiple', 'force'] as const)('%s, before, after and as a key', (name) => {
+  test.each(['minimal', 'json', 'multiple', 'force', 'progress'] as const)('%s, before, after and as a key', (name) => {
     for (const argv of [
       [`--${name}`, 'c'],
       ['c', `--${name}`],
@@ -52,6 +105,7 @@ describe('words', () => {
     [['-p', 'x', 'c'], '-p x: expected a port'],
     [['-p', '65536', 'c'], '-p 65536: expected a port'],
     [['-s', 'a b', 'c'], 'a b: expected a host name'],
+    [['-s', 'ftp://xen1', 'c'], 'ftp://xen1: expected a host name'],
     [['--foo', 'c'], 'unknown option --foo'],
     [['c', '=x'], '=x: expected key=value'],
     [['c', 'force=maybe'], 'force=maybe: expected true or false'],

@@ -8,6 +8,8 @@ export interface XeOptions {
   /** Selectors may match more than one object. */
   readonly multiple: boolean;
   readonly force: boolean;
+  /** Progress of tasks is shown although stderr is no terminal. */
+  readonly progress: boolean;
 }
 
 export interface Server {
@@ -17,6 +19,10 @@ export interface Server {
   readonly password: string | undefined;
   /** A file whose first line is user, second password, as xe's `-pwf` wants it. */
   readonly passwordFile: string | undefined;
+  /** Whether the certificate of the server is checked; as in xe it is not, unless asked for. */
+  readonly verify: boolean;
+  /** A PEM file with the only certificates to trust; asks for the check. */
+  readonly caFile: string | undefined;
 }
 
 export interface XeArguments {
@@ -32,14 +38,19 @@ export interface XeArguments {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultUrl = 'http://127.0.0.1:8080';
-const switches = ['minimal', 'json', 'multiple', 'force'] as const;
+const switches = ['minimal', 'json', 'multiple', 'force', 'progress'] as const;
 const isSwitch = (name: string): name is (typeof switches)[number] => (switches as readonly string[]).includes(name);
+const valueFlags = ['-s', '-p', '-u', '-pw', '-pwf', '--ca'];
+const bareFlags = ['nossl', 'verify'];
 
 /**
- * Reads the command line and XENOLITH_URL, XENOLITH_USER, XENOLITH_PASSWORD.
+ * Reads the command line, XENOLITH_URL, XENOLITH_USER, XENOLITH_PASSWORD, XENOLITH_CA, XE_EXTRA_ARGS and the text of
+ * `~/.xe`, of which each goes before the next.
  * @throws UsageError naming the word that is wrong
  */
-export function parseXeArguments(argv: readonly string[], environment: Environment): XeArguments {
+export function parseXeArguments(argv: readonly string[], allVariables: Environment, rcText = ''): XeArguments {
+  // A variable that is empty says nothing.
+  const environment = Object.fromEntries(Object.entries(allVariables).filter(([, value]) => value !== ''));
   const flags = new Map<string, string>();
   const on = new Set<string>();
   const values = new Map<string, string>();
@@ -50,15 +61,18 @@ export function parseXeArguments(argv: readonly string[], environment: Environme
     // What completion is given is the half-written line itself.
     if (command === 'completion') {
       words.push(word);
-    } else if (['-s', '-p', '-u', '-pw', '-pwf'].includes(word)) {
+    } else if (valueFlags.includes(word)) {
       const value = argv[++i];
       if (value === undefined) throw new UsageError(`${word} needs a value`);
       flags.set(word, value);
     } else if (word === '--help' || word === '-h') {
-      command ??= 'help';
+      if (command !== undefined && command !== 'help') words.unshift(command);
+      command = 'help';
+    } else if (word === '--all' && command === 'help') {
+      words.push('all');
     } else if (word.startsWith('-')) {
       const name = word.replace(/^--/, '');
-      if (!isSwitch(name) && name !== 'nossl') throw new UsageError(`unknown option ${word}`);
+      if (!isSwitch(name) && !bareFlags.includes(name)) throw new UsageError(`unknown option ${word}`);
       on.add(name);
     } else if (command === undefined) {
       command = word;
@@ -67,12 +81,13 @@ export function parseXeArguments(argv: readonly string[], environment: Environme
     }
   }
   return {
-    server: readServer(flags, on.has('nossl'), environment),
+    server: readServer(flags, on, environment, defaults(environment['XE_EXTRA_ARGS'] ?? '', rcText)),
     options: {
       minimal: on.has('minimal'),
       json: on.has('json'),
       multiple: on.has('multiple'),
       force: on.has('force'),
+      progress: on.has('progress'),
     },
     command,
     values,
@@ -93,20 +108,59 @@ function readWord(word: string, values: Map<string, string>, words: string[], on
   else if (parseBool(value, key)) on.add(key);
 }
 
-function readServer(flags: ReadonlyMap<string, string>, nossl: boolean, environment: Environment): Server {
-  const user = flags.get('-u') ?? environment['XENOLITH_USER'] ?? 'root';
-  const passwordFile = flags.get('-pwf');
-  const password = flags.get('-pw') ?? (passwordFile === undefined ? environment['XENOLITH_PASSWORD'] : undefined);
-  return { url: readUrl(flags, nossl, environment), user, password, passwordFile };
+/** The `server=…,port=…,username=…` of XE_EXTRA_ARGS, and the same in lines of `~/.xe`, as users of xe have them. */
+function defaults(extra: string, rcText: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const word of [...rcText.split('\n'), ...extra.split(',')]) {
+    const mark = word.indexOf('=');
+    if (mark > 0) found.set(word.slice(0, mark).trim(), word.slice(mark + 1).trim());
+  }
+  return found;
 }
 
-function readUrl(flags: ReadonlyMap<string, string>, nossl: boolean, environment: Environment): string {
-  const given = flags.get('-s') ?? environment['XENOLITH_URL'] ?? (flags.has('-p') ? '127.0.0.1' : defaultUrl);
-  const address = /^https?:\/\//.test(given) ? given : `${nossl ? 'http' : 'https'}://${bracketed(given)}`;
-  if (!URL.canParse(address)) throw new UsageError(`${given}: expected a host name, an address or a URL`);
+function readServer(
+  flags: ReadonlyMap<string, string>,
+  on: ReadonlySet<string>,
+  environment: Environment,
+  byDefault: ReadonlyMap<string, string>,
+): Server {
+  const user = flags.get('-u') ?? environment['XENOLITH_USER'] ?? byDefault.get('username') ?? 'root';
+  const flagFile = flags.get('-pwf');
+  const fromElsewhere =
+    flagFile === undefined ? (environment['XENOLITH_PASSWORD'] ?? byDefault.get('password')) : undefined;
+  const password = flags.get('-pw') ?? fromElsewhere;
+  const caFile = flags.get('--ca') ?? environment['XENOLITH_CA'];
+  const url = readUrl(flags, on.has('nossl'), environment, byDefault);
+  const verify = on.has('verify') || caFile !== undefined;
+  // Who asks for a check must not be given a connection on which there is none.
+  if (verify && !url.startsWith('https:'))
+    throw new UsageError(`${url} has no certificate to check: give an https URL`);
+  return {
+    url,
+    user,
+    password,
+    passwordFile: flagFile ?? (password === undefined ? byDefault.get('passwordfile') : undefined),
+    verify,
+    caFile,
+  };
+}
+
+function readUrl(
+  flags: ReadonlyMap<string, string>,
+  nossl: boolean,
+  environment: Environment,
+  byDefault: ReadonlyMap<string, string>,
+): string {
+  const ours = flags.get('-s') ?? environment['XENOLITH_URL'];
+  const port = flags.get('-p') ?? (ours === undefined ? byDefault.get('port') : undefined);
+  const given = ours ?? byDefault.get('server') ?? (port === undefined ? defaultUrl : '127.0.0.1');
+  const hasScheme = given.includes('://');
+  const address = hasScheme ? given : `${nossl ? 'http' : 'https'}://${bracketed(given)}`;
+  if (!URL.canParse(address) || !/^https?:/.test(address)) {
+    throw new UsageError(`${given}: expected a host name, an address or a URL`);
+  }
   const url = new URL(address);
   if (nossl) url.protocol = 'http:';
-  const port = flags.get('-p');
   if (port !== undefined) {
     if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new UsageError(`-p ${port}: expected a port`);
     url.port = port;

@@ -44,6 +44,10 @@ test.each([
   ['host', 'cpu_info', 'MRO', 'cpu_info'],
   ['host', 'memory-free', 'RO', 'memory_free'],
   ['PBD', 'host-uuid', 'RO', 'uuid'],
+  ['VM', 'cpupool', 'RW', 'uuid'],
+  ['VM', 'cpupool-name-label', 'RO', 'name_label'],
+  ['cpupool', 'cpu-numbers', 'RO', 'number'],
+  ['cpupool', 'parameters', 'MRW', 'parameters'],
   ['VDI', 'virtual-size', 'RO', 'virtual_size'],
 ] as const)('%s %s', (className, name, tag, field) => {
   const column = findColumn(columnsOf(classTables[className]), name);

@@ -25,6 +25,7 @@ type Lookup = readonly [name: string, type: string, steps: readonly (readonly [s
 
 const vmMetrics = [['metrics', 'VM_metrics']] as const;
 const guestMetrics = [['guest_metrics', 'VM_guest_metrics']] as const;
+const pifMetrics = [['metrics', 'PIF_metrics']] as const;
 const hostMetrics = [['metrics', 'host_metrics']] as const;
 
 /** Fields that xe shows in an object although they belong to another one. */
@@ -35,15 +36,47 @@ const lookups: Readonly<Record<string, readonly Lookup[]>> = {
     ['VCPUs-utilisation', 'map(int,float)', vmMetrics, 'VCPUs_utilisation'],
     ['start-time', 'datetime', vmMetrics, 'start_time'],
     ['install-time', 'datetime', vmMetrics, 'install_time'],
+    ['hvm', 'bool', vmMetrics, 'hvm'],
+    ['nomigrate', 'bool', vmMetrics, 'nomigrate'],
+    ['nested-virt', 'bool', vmMetrics, 'nested_virt'],
+    ['numa-optimised', 'bool', vmMetrics, 'numa_optimised'],
+    ['numa-nodes', 'int', vmMetrics, 'numa_nodes'],
+    ['numa-node-memory', 'map(int,int)', vmMetrics, 'numa_node_memory'],
+    ['current-domain-type', 'enum(domain_type)', vmMetrics, 'current_domain_type'],
     ['os-version', 'map(string,string)', guestMetrics, 'os_version'],
     ['networks', 'map(string,string)', guestMetrics, 'networks'],
     ['live', 'bool', guestMetrics, 'live'],
+    ['netbios-name', 'map(string,string)', guestMetrics, 'netbios_name'],
+    ['PV-drivers-version', 'map(string,string)', guestMetrics, 'PV_drivers_version'],
+    ['PV-drivers-up-to-date', 'bool', guestMetrics, 'PV_drivers_up_to_date'],
+    ['PV-drivers-detected', 'bool', guestMetrics, 'PV_drivers_detected'],
+    ['services', 'map(string,string)', guestMetrics, 'services'],
+    ['other', 'map(string,string)', guestMetrics, 'other'],
+    ['guest-metrics-last-updated', 'datetime', guestMetrics, 'last_updated'],
+    ['can-use-hotplug-vbd', 'enum(tristate_type)', guestMetrics, 'can_use_hotplug_vbd'],
+    ['can-use-hotplug-vif', 'enum(tristate_type)', guestMetrics, 'can_use_hotplug_vif'],
+  ],
+  PIF: [
+    ['carrier', 'bool', pifMetrics, 'carrier'],
+    ['vendor-id', 'string', pifMetrics, 'vendor_id'],
+    ['vendor-name', 'string', pifMetrics, 'vendor_name'],
+    ['device-id', 'string', pifMetrics, 'device_id'],
+    ['device-name', 'string', pifMetrics, 'device_name'],
+    ['speed', 'int', pifMetrics, 'speed'],
+    ['duplex', 'bool', pifMetrics, 'duplex'],
+    ['pci-bus-path', 'string', pifMetrics, 'pci_bus_path'],
+  ],
+  PGPU: [
+    ['vendor-name', 'string', [['PCI', 'PCI']], 'vendor_name'],
+    ['device-name', 'string', [['PCI', 'PCI']], 'device_name'],
+    ['gpu-group-name-label', 'string', [['GPU_group', 'GPU_group']], 'name_label'],
   ],
   host: [
     ['memory-total', 'int', hostMetrics, 'memory_total'],
     ['memory-free', 'int', hostMetrics, 'memory_free'],
     ['host-metrics-live', 'bool', hostMetrics, 'live'],
   ],
+  cpupool: [['cpu-numbers', 'string', [['CPUs', 'host_cpu']], 'number']],
   SR: [
     [
       'host',
@@ -60,16 +93,44 @@ const lookups: Readonly<Record<string, readonly Lookup[]>> = {
 /** Names that do not follow the rule. */
 const names: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   VM: { domid: 'dom-id', consoles: 'console-uuids', suspend_VDI: 'suspend-VDI-uuid', suspend_SR: 'suspend-SR-uuid' },
-  host: { resident_VMs: 'resident-vms', control_domain: 'control-domain-uuid' },
+  host: {
+    resident_VMs: 'resident-vms',
+    control_domain: 'control-domain-uuid',
+    suspend_image_sr: 'suspend-image-sr-uuid',
+    crash_dump_sr: 'crash-dump-sr-uuid',
+  },
   VDI: { VBDs: 'vbd-uuids', crash_dumps: 'crashdump-uuids' },
   pool: { default_SR: 'default-SR' },
+  network: { VIFs: 'VIF-uuids', PIFs: 'PIF-uuids' },
+  PIF: {
+    VLAN_master_of: 'vlan-master-of',
+    VLAN_slave_of: 'vlan-slave-of',
+    ip_configuration_mode: 'IP-configuration-mode',
+    ipv6_configuration_mode: 'IPv6-configuration-mode',
+    ipv6_gateway: 'IPv6-gateway',
+  },
+  message: { cls: 'class' },
+  VM_group: { VMs: 'vm-uuids' },
+  GPU_group: { VGPUs: 'VGPU-uuids', PGPUs: 'PGPU-uuids' },
+  USB_group: { VUSBs: 'VUSB-uuids', PUSBs: 'PUSB-uuids' },
+  PVS_site: {
+    PVS_uuid: 'pvs-uuid',
+    servers: 'pvs-server-uuids',
+    proxies: 'pvs-proxy-uuids',
+    cache_storage: 'pvs-cache-storage-uuids',
+  },
+  PVS_server: { site: 'pvs-site-uuid' },
+  PVS_proxy: { site: 'pvs-site-uuid' },
+  PVS_cache_storage: { site: 'pvs-site-uuid' },
+  Observer: { hosts: 'host-uuids' },
 };
 
 /** Underscores that xe keeps. */
-const keepsUnderscores = /^(qos_|cpu_info$|iscsi_iqn$|guest_VCPUs_params$)/;
+const keepsUnderscores =
+  /^(qos_|(cpu_info|iscsi_iqn|guest_VCPUs_params|subtask_of|error_info|fingerprint_sha1|fingerprint_sha256|extra_args)$)/;
 
 /** Classes whose objects have a name: a reference to one is shown as its uuid and, beside it, its name. */
-const named: ReadonlySet<string> = new Set(['VM', 'VDI', 'SR', 'host', 'network']);
+const named: ReadonlySet<string> = new Set(['VM', 'VDI', 'SR', 'host', 'network', 'cpupool']);
 
 /** Name of a field without regard to hyphens and underscores, as users mix them. */
 export const plainName = (name: string): string => name.replaceAll('_', '-').toLowerCase();

@@ -10,8 +10,10 @@ export interface CommandContext {
   readonly values: ReadonlyMap<string, string>;
   /** The value of a key that the table requires. */
   readonly required: (key: string) => string;
-  /** Prints a line. */
+  /** Prints a line; with `--json` the line is a value. */
   readonly print: (line: string) => void;
+  /** Gives a value for `--json`: one command prints one value, several are put into an array. */
+  readonly give: (value: unknown) => void;
   /** Prints text as it stands, with its own ends of lines. */
   readonly write: (text: string) => void;
   /** Whether people read what is printed. */

@@ -1,16 +1,32 @@
 /** The table of all commands of xe: the truth for what is run, checked, helped with and completed. */
 import type { Command } from './command.ts';
 import { genericCommand, genericCommands } from './generic-commands.ts';
-import { objectCommands } from './object-commands.ts';
-import { vmCommands } from './vm-commands.ts';
 
-const special: ReadonlyMap<string, Command> = new Map(
-  [...vmCommands, ...objectCommands].map((command) => [command.name, command]),
-);
+/** Commands of their own, loaded when the name is not one that every object has: lists do not wait for them. */
+async function special(): Promise<ReadonlyMap<string, Command>> {
+  const [vm, memory, devices, object, storage, cpupool] = await Promise.all([
+    import('./vm-commands.ts'),
+    import('./memory-commands.ts'),
+    import('./vm-device-commands.ts'),
+    import('./object-commands.ts'),
+    import('./storage-commands.ts'),
+    import('./cpupool-commands.ts'),
+  ]);
+  const all = [
+    ...vm.vmCommands,
+    ...memory.memoryCommands,
+    ...devices.vmDeviceCommands,
+    ...object.objectCommands,
+    ...storage.storageCommands,
+    ...cpupool.cpupoolCommands,
+  ];
+  return new Map(all.map((command) => [command.name, command]));
+}
 
 /** The command of this name. */
-export const findCommand = (name: string): Command | undefined => special.get(name) ?? genericCommand(name);
+export const findCommand = async (name: string): Promise<Command | undefined> =>
+  genericCommand(name) ?? (await special()).get(name);
 
 /** Every command, by name. */
-export const commands = (): readonly Command[] =>
-  [...special.values(), ...genericCommands()].sort((a, b) => (a.name < b.name ? -1 : 1));
+export const commands = async (): Promise<readonly Command[]> =>
+  [...(await special()).values(), ...genericCommands()].sort((a, b) => (a.name < b.name ? -1 : 1));

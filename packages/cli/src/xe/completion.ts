@@ -3,58 +3,87 @@ import { parseXeArguments, type Environment } from './arguments.ts';
 import { columnsOf, loadClass } from './columns.ts';
 import { commands, findCommand } from './commands.ts';
 import { objects, objectNamed } from './objects.ts';
+import { readShellLine, shellForm } from './shell-line.ts';
 import { UsageError } from './usage-error.ts';
 
+// compopt fails outside a completion, such as in a test of the function: then there is no space to keep away.
 const script = `# bash completion of xe: eval "$(xe completion bash)"
 _xe() {
-  local IFS=$'\\n'
-  COMPREPLY=($("\${COMP_WORDS[0]}" completion words "\${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
-  if [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
+  local line=\${COMP_LINE:0:COMP_POINT}
+  local word=\${line##*[ =]}
+  if [[ $line =~ (-pwf|--ca)\\ [^\\ ]*$ || $line =~ \\ [a-z-]*file=[^\\ ]*$ ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    compopt -o filenames 2>/dev/null
+    return
+  fi
+  mapfile -t COMPREPLY < <("\${COMP_WORDS[0]}" completion words "$line" 2>/dev/null)
+  if [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *[=:] ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -F _xe xe
 `;
 
-const flags = ['-s', '-p', '-u', '-pw', '-pwf', '--nossl', '--minimal', '--json', '--multiple', '--force'];
-/** A shell would take other characters for its own. */
-const plain = /^[\w.,+@%-]+$/;
+const flags = [
+  '-s',
+  '-p',
+  '-u',
+  '-pw',
+  '-pwf',
+  '--nossl',
+  '--verify',
+  '--ca',
+  '--minimal',
+  '--json',
+  '--multiple',
+  '--force',
+  '--progress',
+  '--help',
+];
+const yesOrNo = ['true', 'false'];
 
 /** `xe completion bash`: the script; `xe completion words LINE`: what may follow LINE, a word a line. */
-export async function completion(words: readonly string[], environment: Environment): Promise<string> {
+export async function completion(words: readonly string[], environment: Environment, rcText: string): Promise<string> {
   const [what, line] = words;
   if (what === 'bash') return script;
   if (what !== 'words' || line === undefined) throw new UsageError('expected: xe completion bash');
-  const found = await candidates(line, environment);
-  return found.map((word) => `${word}\n`).join('');
-}
-
-/** What may follow a line: bash takes `=` and `:` for ends of words, so only what comes after the last one is given. */
-async function candidates(line: string, environment: Environment): Promise<readonly string[]> {
-  const typed = line.split(/\s+/);
-  const last = typed.pop() ?? '';
+  const { words: typed, last, from, quote } = readShellLine(line);
   const rest = typed.slice(1);
-  const args = parseXeArguments(rest, environment);
-  if (args.command === undefined) {
-    const names = ['help', 'completion', ...commands().map(({ name }) => name)];
-    return startingWith(last.startsWith('-') ? flags : names, last);
-  }
-  if (args.command === 'help')
-    return startingWith(
-      commands().map(({ name }) => name),
-      last,
-    );
-  const mark = last.indexOf('=');
-  if (mark >= 0)
-    return startingWith(await valuesOf(args.command, last.slice(0, mark), environment, rest), last.slice(mark + 1));
-  const keys = (await keysOf(args.command)).filter((key) => !args.values.has(key.replace(/=$/, '')));
-  const colon = last.lastIndexOf(':');
-  return startingWith([...new Set(keys)], last).map((key) => key.slice(colon + 1));
+  const found = await candidates({ rest, last, environment, rcText });
+  return [...new Set(found)]
+    .filter((word) => word.startsWith(last))
+    .map((word) => `${isOwnWord(word) ? word.slice(from) : shellForm(word.slice(from), quote)}\n`)
+    .join('');
 }
 
-const startingWith = (words: readonly string[], start: string): readonly string[] =>
-  words.filter((word) => word.startsWith(start));
+interface Typed {
+  readonly rest: readonly string[];
+  readonly last: string;
+  readonly environment: Environment;
+  readonly rcText: string;
+}
+
+/** Words that are nothing but a key stand as they are: their `=` is the end of a word to bash too. */
+const isOwnWord = (word: string): boolean => /^[\w.-]+[=:]?$/.test(word);
+
+/** Whole words that may stand where the last one is being written. */
+async function candidates(typed: Typed): Promise<readonly string[]> {
+  const { rest, last } = typed;
+  // The value of an option: a file, or what only people know.
+  if (/^-(s|p|u|pw|pwf|-ca)$/.test(rest.at(-1) ?? '')) return [];
+  const { command, values } = parseXeArguments(rest, typed.environment, typed.rcText);
+  if (last.startsWith('-')) return flags;
+  const names = async (): Promise<readonly string[]> => (await commands()).map(({ name }) => name);
+  if (command === undefined) return ['help', 'completion', ...(await names())];
+  if (command === 'help') return names();
+  const mark = last.indexOf('=');
+  if (mark >= 0) {
+    const key = last.slice(0, mark);
+    return (await valuesOf(command, key, last.slice(mark + 1), typed)).map((value) => `${key}=${value}`);
+  }
+  return (await keysOf(command)).filter((key) => !values.has(key.replace(/=$/, '')));
+}
 
 async function keysOf(name: string): Promise<readonly string[]> {
-  const command = findCommand(name);
+  const command = await findCommand(name);
   if (command === undefined) return [];
   const keys = [...command.required, ...command.optional].map((key) => (key.endsWith(':') ? key : `${key}=`));
   if (command.selects !== undefined) return [...keys, 'uuid=', `${command.selects}=`];
@@ -67,47 +96,72 @@ async function fieldsOf(objectName: string): Promise<readonly string[]> {
   return object === undefined ? [] : columnsOf(await loadClass(object.className)).map(({ name }) => name);
 }
 
-/** Values that can be chosen from: fields, yes or no, and the objects that the server has. */
-async function valuesOf(
-  commandName: string,
-  key: string,
-  environment: Environment,
-  rest: readonly string[],
-): Promise<readonly string[]> {
-  const own = [...objects]
-    .sort((a, b) => b.name.length - a.name.length)
-    .find(({ name }) => commandName.startsWith(`${name}-`));
-  if (key === 'params') return own === undefined ? [] : ['all', ...(await fieldsOf(own.name))];
-  if (key === 'param-name') return own === undefined ? [] : fieldsOf(own.name);
-  if (key === 'force' || key === 'paused') return ['true', 'false'];
+const ownObject = (commandName: string): string | undefined =>
+  [...objects].sort((a, b) => b.name.length - a.name.length).find(({ name }) => commandName.startsWith(`${name}-`))
+    ?.name;
+
+/** Values that can be chosen from: fields, yes or no, words of an enumeration, and the objects that the server has. */
+async function valuesOf(commandName: string, key: string, text: string, typed: Typed): Promise<readonly string[]> {
+  const own = ownObject(commandName);
+  if (key === 'params' || key === 'param-name') {
+    const fields = own === undefined ? [] : await fieldsOf(own);
+    if (key === 'param-name') return fields;
+    // Each name of the list is completed, not only the first one.
+    const before = text.slice(0, text.lastIndexOf(',') + 1);
+    return ['all', ...fields].map((field) => `${before}${field}`);
+  }
+  if (/^(force|paused|multiple|shared|sharable|read-only|bootable|managed)$/.test(key)) return yesOrNo;
   if (key === 'class') return objects.map(({ name }) => name);
   const wanted =
     key === 'uuid'
-      ? (findCommand(commandName)?.selects ?? own?.name)
+      ? ((await findCommand(commandName))?.selects ?? own)
       : key === 'on'
         ? 'host'
-        : key.replace(/-uuid$/, '');
+        : key.replace(/-(uuid|name-label)$/, '');
   const object = objectNamed(wanted ?? '');
-  if (object === undefined) return [];
-  return (await namesOnServer(object.name, key.endsWith('uuid'), environment, rest)).filter((text) => plain.test(text));
+  if (object !== undefined && key !== 'name-label') return namesOnServer(object.name, key, typed);
+  return own === undefined ? [] : fieldValues(own, key, typed);
 }
 
+/** Values that a field may have by its type, or of names those that there are. */
+async function fieldValues(objectName: string, key: string, typed: Typed): Promise<readonly string[]> {
+  if (key === 'name-label') return namesOnServer(objectName, key, typed);
+  const object = objectNamed(objectName);
+  if (object === undefined) return [];
+  const { findColumn } = await import('./columns.ts');
+  const type = findColumn(columnsOf(await loadClass(object.className)), key)?.type ?? '';
+  if (type === 'bool') return yesOrNo;
+  const enumName = /^enum\((.*)\)$/.exec(type)?.[1];
+  if (enumName === undefined) return [];
+  const { enums } = await import('@xenolith/xapi');
+  const words: readonly string[] = Object.entries(enums).find(([name]) => name === enumName)?.[1] ?? [];
+  return enumName === 'vm_power_state' ? words.map((word) => word.toLowerCase()) : words;
+}
+
+/** Uuids, names, or both, as the key takes them. */
 async function namesOnServer(
   objectName: string,
-  uuidsOnly: boolean,
-  environment: Environment,
-  rest: readonly string[],
+  key: string,
+  { rest, environment, rcText }: Typed,
 ): Promise<readonly string[]> {
-  const { server } = parseXeArguments(rest, environment);
+  const { server } = parseXeArguments(rest, environment, rcText);
   const object = objectNamed(objectName);
-  if (server.password === undefined || object === undefined) return [];
-  const [{ connect }, { fetchRows, loadKind }] = await Promise.all([import('./rpc.ts'), import('./records.ts')]);
-  const rpc = await connect(server.url, server.user, server.password);
+  if (object === undefined) return [];
+  const [{ openServer }, { fetchRows, loadKind }] = await Promise.all([
+    import('./open-server.ts'),
+    import('./records.ts'),
+  ]);
+  const rpc = await openServer(server);
   try {
     const rows = await fetchRows(rpc, await loadKind(object));
-    return rows.flatMap(({ record }) =>
-      [record['uuid'], ...(uuidsOnly ? [] : [record['name_label']])].filter((text) => typeof text === 'string'),
-    );
+    const fields = key.endsWith('name-label')
+      ? ['name_label']
+      : key.endsWith('uuid')
+        ? ['uuid']
+        : ['uuid', 'name_label'];
+    return rows
+      .flatMap(({ record }) => fields.map((field) => record[field]))
+      .filter((text): text is string => typeof text === 'string' && text !== '' && !/\p{Cc}/u.test(text));
   } finally {
     await rpc.close();
   }

@@ -1,7 +1,7 @@
 /** `xe console`: this terminal on the text console of a VM (PROTOCOL.md §8). */
 import type { Duplex } from 'node:stream';
 import { builtinHttp, builtinHttps } from './builtin-http.ts';
-import { ConnectionError, type Rpc } from './rpc.ts';
+import { ConnectionError, tlsOptions, type Rpc } from './rpc.ts';
 
 /** Ctrl-]. */
 const escapeByte = 0x1d;
@@ -50,7 +50,7 @@ export async function attach(rpc: Rpc, vm: string): Promise<void> {
 }
 
 function open(rpc: Rpc, vm: string): Promise<{ readonly socket: Duplex; readonly head: Buffer }> {
-  const url = new URL(rpc.url);
+  const url = new URL(rpc.server.url);
   const { request } = url.protocol === 'https:' ? builtinHttps() : builtinHttp();
   return new Promise((resolve, reject) => {
     const sent = request(url, {
@@ -59,7 +59,7 @@ function open(rpc: Rpc, vm: string): Promise<{ readonly socket: Duplex; readonly
       agent: false,
       timeout: openMs,
       headers: { cookie: `session_id=${rpc.session}` },
-      ...(url.protocol === 'https:' ? { rejectUnauthorized: false } : {}),
+      ...(url.protocol === 'https:' ? tlsOptions(rpc.server) : {}),
     });
     sent.once('connect', (response, socket, head) => {
       if (response.statusCode === 200) {

@@ -15,14 +15,24 @@ const sentences: Readonly<Record<string, string>> = {
   RBAC_PERMISSION_DENIED: 'The role of this user does not allow it.',
   TASK_CANCELLED: 'The task was cancelled.',
   HOST_NOT_ENOUGH_FREE_MEMORY: 'The host has too little free memory.',
+  VMS_FAILED_TO_COOPERATE: 'Guests did not give up memory that they were told to give up.',
   CANNOT_CONTACT_HOST: 'The host cannot be reached.',
 };
 
+/** One sentence about a refusal; the code and its parameters where there is none. */
+export const sentenceFor = (error: ApiError): string => knownSentence(error) ?? [error.code, ...error.params].join(' ');
+
+/** What Xen refuses is said in its own words. */
+const knownSentence = ({ code, params }: ApiError): string | undefined =>
+  code === 'XEN_REFUSED' ? params[2] : sentences[code];
+
 /** Lines for stderr: a sentence where there is one, the code, and its parameters by name. */
-export async function explain({ code, params }: ApiError): Promise<string> {
+export async function explain(error: ApiError): Promise<string> {
+  const { code, params } = error;
+  const sentence = knownSentence(error);
   const { errorTable } = await import('@xenolith/xapi');
   const names: readonly string[] = Object.entries(errorTable).find(([name]) => name === code)?.[1] ?? [];
-  const lines = [...(sentences[code] === undefined ? [] : [sentences[code]]), `Error code: ${code}`];
+  const lines = [...(sentence === undefined ? [] : [sentence]), `Error code: ${code}`];
   for (const [i, param] of params.entries()) lines.push(`${names[i] ?? 'parameter'}: ${param}`);
   return lines.join('\n');
 }

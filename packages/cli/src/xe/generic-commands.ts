@@ -1,37 +1,42 @@
 /** The commands that every object has: list, param-list, param-get, param-set, param-add, param-remove, param-clear. */
-import type { WireValue } from '@xenolith/wire';
+import type { WireStruct, WireValue } from '@xenolith/wire';
 import type { Column } from './columns.ts';
 import type { Command, CommandContext } from './command.ts';
 import { formatMinimal, formatRecord, printable, type Cell } from './format.ts';
 import { objects, type XeObject } from './objects.ts';
-import { cellOf, columnNamed, fetchRelated, findRows, loadKind, type Kind, type Row } from './records.ts';
+import { cellOf, columnNamed, fetchRelated, findRows, jsonOf, loadKind, type Kind, type Row } from './records.ts';
 import { selectRows } from './select.ts';
-import { UsageError } from './usage-error.ts';
+import { NoMatchError, UsageError } from './usage-error.ts';
 import { parseValue } from './value.ts';
-import { textOf } from './wire-text.ts';
+import { isStruct, textOf } from './wire-text.ts';
 
-/** Shows rows with some of their columns, in the form that the options ask for. */
+/** Rows with some of their columns as values for `--json`, under the names of xe. */
+export async function jsonRows(
+  { rpc }: CommandContext,
+  rows: readonly Row[],
+  columns: readonly Column[],
+): Promise<readonly WireStruct[]> {
+  const related = await fetchRelated(rpc, rows, columns);
+  return rows.map((row) => Object.fromEntries(columns.map((column) => [column.name, jsonOf(row, column, related)])));
+}
+
+/** Shows rows with some of their columns, in the form that the options ask for; as JSON an array, or the one object. */
 export async function showRows(
   context: CommandContext,
   rows: readonly Row[],
   columns: readonly Column[],
+  isOne = false,
 ): Promise<void> {
   const { rpc, options, outIsTerminal, write } = context;
+  if (options.json) {
+    const objects = await jsonRows(context, rows, columns);
+    context.give(isOne ? (objects[0] ?? null) : objects);
+    return;
+  }
   const shown = options.minimal ? columns.slice(0, 1) : columns;
   const related = await fetchRelated(rpc, rows, shown);
   const records: readonly (readonly Cell[])[] = rows.map((row) => shown.map((column) => cellOf(row, column, related)));
-  if (options.json) {
-    // As the XenAPI has the values, under the names of xe; what is looked up elsewhere is text.
-    const plain = rows.map((row, i) =>
-      Object.fromEntries(
-        shown.map((column, j) => [
-          column.name,
-          column.steps.length === 0 ? (row.record[column.field] ?? null) : (records[i]?.[j]?.value ?? null),
-        ]),
-      ),
-    );
-    write(`${JSON.stringify(plain, undefined, 2)}\n`);
-  } else if (options.minimal) {
+  if (options.minimal) {
     const text = formatMinimal(records.map(([cell]) => cell?.value ?? ''));
     write(outIsTerminal ? `${printable(text.trimEnd())}\n` : text);
   } else {
@@ -83,27 +88,23 @@ async function target(object: XeObject, context: CommandContext): Promise<Target
 async function paramList(object: XeObject, context: CommandContext): Promise<void> {
   const kind = await loadKind(object);
   const rows = await selectRows(context, object.name, ['params']);
-  await showRows(context, rows, wantedColumns(kind, context.values.get('params') ?? 'all'));
+  await showRows(context, rows, wantedColumns(kind, context.values.get('params') ?? 'all'), true);
 }
 
 async function paramGet(object: XeObject, context: CommandContext): Promise<void> {
   const { row, column } = await target(object, context);
   const key = context.values.get('param-key');
-  const raw = column.steps.length === 0 ? row.record[column.field] : undefined;
+  const related = await fetchRelated(context.rpc, [row], [column]);
   if (key !== undefined) {
     if (!column.tag.startsWith('M')) throw new UsageError(`${column.name} has no keys`);
-    const map = (raw ?? {}) as Readonly<Record<string, WireValue>>;
-    if (!Object.hasOwn(map, key)) throw new UsageError(`${column.name} has no key ${key}`);
-    context.print(textOf(map[key]));
+    const map = jsonOf(row, column, related);
+    if (!isStruct(map) || !Object.hasOwn(map, key)) throw new NoMatchError(`${column.name} has no key ${key}`);
+    if (context.options.json) context.give(map[key]);
+    else context.print(textOf(map[key]));
     return;
   }
-  if (context.options.json && column.steps.length === 0) {
-    context.print(JSON.stringify(raw ?? null));
-    return;
-  }
-  const related = await fetchRelated(context.rpc, [row], [column]);
-  const { value } = cellOf(row, column, related);
-  context.print(context.options.json ? JSON.stringify(value) : value);
+  if (context.options.json) context.give(jsonOf(row, column, related));
+  else context.print(cellOf(row, column, related).value);
 }
 
 /** The type of what a setter takes: of a column that follows a reference, the reference. */

@@ -1,26 +1,18 @@
-/** Commands about hosts, storage, networks, tasks and the rest. */
+/** Commands about hosts, networks, messages, tasks and the rest. */
+import { numaPicture } from '../numa/numa-picture.ts';
+import { numaText } from '../numa/numa-text.ts';
 import type { WireStruct, WireValue } from '@xenolith/wire';
-import { parseBool, parseBytes } from './arguments.ts';
 import type { Command, CommandContext } from './command.ts';
+import { bool, byUuid, printUuid, text, thePool, whole } from './command-words.ts';
+import { formatMinimal, formatRecord, printable } from './format.ts';
 import { objectNamed } from './objects.ts';
-import { fetchRelated, loadKind, matches, readFilters, nullRef } from './records.ts';
-import { refByUuid, selectRows } from './select.ts';
+import { fetchRelated, loadKind, matches, readFilters } from './records.ts';
+import { forEachRow, refByUuid, selectRows } from './select.ts';
 import { UsageError } from './usage-error.ts';
 import { isArray, isStruct, textOf } from './wire-text.ts';
 
-/** A command that is one call on the object with the uuid. */
-function byUuid(name: string, method: string, help: string): Command {
-  const className = method.slice(0, method.indexOf('.'));
-  return {
-    name,
-    help,
-    required: ['uuid'],
-    optional: [],
-    async run(context) {
-      await context.rpc.call(method, await refByUuid(context.rpc, className, context.required('uuid')));
-    },
-  };
-}
+/** The XenAPI's form of a moment; those of one form are in the order of their text. */
+const dateForm = /^\d{8}T\d\d:\d\d:\d\dZ$/;
 
 /** A command that is one call on each host that is chosen. */
 const onHost = (name: string, method: string, help: string): Command => ({
@@ -30,65 +22,16 @@ const onHost = (name: string, method: string, help: string): Command => ({
   optional: [],
   selects: 'host',
   async run(context) {
-    for (const host of await selectRows(context, 'host', [])) await context.rpc.call(method, host.ref);
+    await forEachRow(await selectRows(context, 'host', []), async (host) => {
+      await context.rpc.call(method, host.ref);
+    });
   },
 });
-
-/** The entries of `PREFIX:KEY=VALUE` words. */
-function mapOf({ values }: CommandContext, prefix: string): Readonly<Record<string, string>> {
-  const entries = [...values].filter(([key]) => key.startsWith(`${prefix}:`));
-  return Object.fromEntries(entries.map(([key, value]) => [key.slice(prefix.length + 1), value]));
-}
-
-const text = ({ values }: CommandContext, key: string, otherwise = ''): string => values.get(key) ?? otherwise;
-
-function bool({ values }: CommandContext, key: string, otherwise: boolean): boolean {
-  const given = values.get(key);
-  return given === undefined ? otherwise : parseBool(given, key);
-}
-
-async function printUuid({ rpc, print }: CommandContext, className: string, ref: WireValue): Promise<void> {
-  print(textOf(await rpc.call(`${className}.get_uuid`, ref)));
-}
 
 async function addHost(context: CommandContext): Promise<void> {
   const options = Object.fromEntries([...context.values].filter(([key]) => key !== 'address'));
   const host = await context.task('host.add', context.required('address'), options);
   await printUuid(context, 'host', host);
-}
-
-async function createVdi(context: CommandContext): Promise<void> {
-  const vdi = await context.rpc.call('VDI.create', {
-    name_label: context.required('name-label'),
-    name_description: text(context, 'name-description'),
-    SR: await refByUuid(context.rpc, 'SR', context.required('sr-uuid')),
-    virtual_size: parseBytes(context.required('virtual-size'), 'virtual-size'),
-    type: text(context, 'type', 'user'),
-    sharable: bool(context, 'sharable', false),
-    read_only: bool(context, 'read-only', false),
-    other_config: mapOf(context, 'other-config'),
-    sm_config: mapOf(context, 'sm-config'),
-  });
-  await printUuid(context, 'VDI', vdi);
-}
-
-async function createVbd(context: CommandContext): Promise<void> {
-  const { rpc, values } = context;
-  const vdi = values.get('vdi-uuid');
-  const vbd = await rpc.call('VBD.create', {
-    VM: await refByUuid(rpc, 'VM', context.required('vm-uuid')),
-    VDI: vdi === undefined ? nullRef : await refByUuid(rpc, 'VDI', vdi),
-    userdevice: context.required('device'),
-    bootable: bool(context, 'bootable', false),
-    mode: text(context, 'mode', 'RW'),
-    type: text(context, 'type', 'Disk'),
-    unpluggable: bool(context, 'unpluggable', true),
-    empty: vdi === undefined,
-    other_config: {},
-    qos_algorithm_type: '',
-    qos_algorithm_params: {},
-  });
-  await printUuid(context, 'VBD', vbd);
 }
 
 async function createVif(context: CommandContext): Promise<void> {
@@ -107,51 +50,16 @@ async function createVif(context: CommandContext): Promise<void> {
 }
 
 async function createNetwork(context: CommandContext): Promise<void> {
-  const mtu = text(context, 'MTU', '1500');
-  if (!/^\d{1,5}$/.test(mtu)) throw new UsageError(`MTU=${mtu}: expected a number`);
   const network = await context.rpc.call('network.create', {
     name_label: context.required('name-label'),
     name_description: text(context, 'name-description'),
-    MTU: Number(mtu),
+    MTU: whole(text(context, 'MTU', '1500'), 'MTU'),
     bridge: text(context, 'bridge'),
     managed: bool(context, 'managed', true),
     tags: [],
     other_config: {},
   });
   await printUuid(context, 'network', network);
-}
-
-async function coordinator({ rpc }: CommandContext): Promise<WireValue> {
-  const pools = await rpc.call('pool.get_all');
-  return rpc.call('pool.get_master', isArray(pools) ? (pools[0] ?? '') : '');
-}
-
-async function createSr(context: CommandContext): Promise<void> {
-  const { rpc, values } = context;
-  const host = values.get('host-uuid');
-  const sr = await context.task(
-    'SR.create',
-    host === undefined ? await coordinator(context) : await refByUuid(rpc, 'host', host),
-    mapOf(context, 'device-config'),
-    parseBytes(text(context, 'physical-size', '0'), 'physical-size'),
-    context.required('name-label'),
-    text(context, 'name-description'),
-    context.required('type'),
-    text(context, 'content-type'),
-    bool(context, 'shared', false),
-    mapOf(context, 'sm-config'),
-  );
-  await printUuid(context, 'SR', sr);
-}
-
-async function createPbd(context: CommandContext): Promise<void> {
-  const pbd = await context.rpc.call('PBD.create', {
-    host: await refByUuid(context.rpc, 'host', context.required('host-uuid')),
-    SR: await refByUuid(context.rpc, 'SR', context.required('sr-uuid')),
-    device_config: mapOf(context, 'device-config'),
-    other_config: {},
-  });
-  await printUuid(context, 'PBD', pbd);
 }
 
 /** Waits until an object of the class meets the conditions. */
@@ -184,13 +92,123 @@ async function waitForEvent(context: CommandContext): Promise<void> {
   }
 }
 
+/** The kinds of objects that a message can be about, and the keys that name them. */
+const messageTargets: Readonly<Record<string, readonly [className: string, cls: string]>> = {
+  'vm-uuid': ['VM', 'VM'],
+  'host-uuid': ['host', 'Host'],
+  'sr-uuid': ['SR', 'SR'],
+  'pool-uuid': ['pool', 'Pool'],
+};
+
+async function createMessage(context: CommandContext): Promise<void> {
+  const given = Object.keys(messageTargets).filter((key) => context.values.has(key));
+  const [key] = given;
+  const [, cls] = messageTargets[key ?? ''] ?? [];
+  if (key === undefined || cls === undefined || given.length > 1) {
+    throw new UsageError(`about what? Give one of ${Object.keys(messageTargets).join('=, ')}=`);
+  }
+  const message = await context.rpc.call(
+    'message.create',
+    context.required('name'),
+    whole(context.required('priority'), 'priority'),
+    cls,
+    context.required(key),
+    context.required('body'),
+  );
+  // A message has no calls for its single fields.
+  const record = await context.rpc.call('message.get_record', message);
+  context.print(isStruct(record) ? textOf(record['uuid']) : '');
+}
+
+async function destroyMessages(context: CommandContext): Promise<void> {
+  const { rpc, values } = context;
+  const uuids = [values.get('uuid'), ...(values.get('uuids') ?? '').split(',')].filter(
+    (uuid): uuid is string => uuid !== undefined && uuid !== '',
+  );
+  if (uuids.length === 0) throw new UsageError('message-destroy needs uuid= or uuids=');
+  await rpc.call('message.destroy_many', await Promise.all(uuids.map((uuid) => refByUuid(rpc, 'message', uuid))));
+}
+
+/** Messages of before, of after and of a priority; of all kinds when nothing is said. */
+async function destroyAllMessages(context: CommandContext): Promise<void> {
+  const { rpc, values } = context;
+  const [before, after, priority] = ['before', 'after', 'priority'].map((key) => values.get(key));
+  for (const [key, moment] of [
+    ['before', before],
+    ['after', after],
+  ] as const) {
+    if (moment !== undefined && !dateForm.test(moment)) {
+      throw new UsageError(`${key}=${moment}: expected a time such as 20260131T12:00:00Z`);
+    }
+  }
+  const wanted = priority === undefined ? undefined : String(whole(priority, 'priority'));
+  const all = await rpc.call('message.get_all_records');
+  const refs = Object.entries(isStruct(all) ? all : {}).filter(([, record]) => {
+    if (!isStruct(record)) return false;
+    const moment = textOf(record['timestamp']);
+    return (
+      (before === undefined || moment < before) &&
+      (after === undefined || moment > after) &&
+      (wanted === undefined || textOf(record['priority']) === wanted)
+    );
+  });
+  await rpc.call(
+    'message.destroy_many',
+    refs.map(([ref]) => ref),
+  );
+}
+
+/** The host of `uuid=`, or the coordinator. */
+async function hostOrMaster(context: CommandContext): Promise<WireValue> {
+  const uuid = context.values.get('uuid');
+  return uuid === undefined
+    ? await context.rpc.call('pool.get_master', await thePool(context))
+    : await refByUuid(context.rpc, 'host', uuid);
+}
+
+async function showNuma(context: CommandContext): Promise<void> {
+  const { rpc, options } = context;
+  const picture = await numaPicture({ rpc, ref: textOf(await hostOrMaster(context)) });
+  if (options.json) context.give(picture);
+  else context.write(numaText(picture));
+}
+
+async function showCpu(context: CommandContext): Promise<void> {
+  const { rpc, options } = context;
+  const host = await hostOrMaster(context);
+  const info = await rpc.call('host.get_cpu_info', host);
+  const cells = Object.entries(isStruct(info) ? info : {}).map(([name, value]) => ({
+    name,
+    tag: 'RO',
+    value: textOf(value),
+  }));
+  if (options.json) context.give(info);
+  else if (options.minimal) context.print(formatMinimal(cells.map(({ value }) => value)).trimEnd());
+  else
+    context.write(
+      formatRecord(context.outIsTerminal ? cells.map((cell) => ({ ...cell, value: printable(cell.value) })) : cells),
+    );
+}
+
+async function listSubjects(context: CommandContext): Promise<void> {
+  const found = await context.rpc.call('session.get_all_subject_identifiers');
+  const subjects = (isArray(found) ? found : []).map(textOf);
+  if (context.options.json) context.give(subjects);
+  else if (context.options.minimal) context.print(subjects.join(','));
+  else for (const subject of subjects) context.print(subject);
+}
+
+async function logoutSubjects(context: CommandContext, subjects: readonly WireValue[]): Promise<void> {
+  for (const subject of subjects) await context.rpc.call('session.logout_subject_identifier', subject);
+}
+
 async function changePassword(context: CommandContext): Promise<void> {
   await context.rpc.call('session.change_password', text(context, 'old'), context.required('new'));
 }
 
 async function openConsole(context: CommandContext): Promise<void> {
-  const [vm] = await selectRows(context, 'vm', []);
-  if (vm === undefined) throw new UsageError('which VM?');
+  const [vm, other] = await selectRows(context, 'vm', []);
+  if (vm === undefined || other !== undefined) throw new UsageError('which VM?');
   const { attach } = await import('./console.ts');
   await attach(context.rpc, vm.ref);
 }
@@ -207,34 +225,6 @@ export const objectCommands: readonly Command[] = [
   byUuid('host-forget', 'host.forget', 'removes a host from the pool; nothing is touched on the host itself'),
   onHost('host-enable', 'host.enable', 'lets VMs start on it again'),
   onHost('host-disable', 'host.disable', 'keeps VMs from starting on it'),
-  {
-    name: 'vdi-create',
-    help: 'makes a disk and prints its uuid',
-    required: ['sr-uuid', 'name-label', 'virtual-size'],
-    optional: ['name-description', 'type', 'sharable', 'read-only', 'sm-config:', 'other-config:'],
-    run: createVdi,
-  },
-  {
-    name: 'vdi-resize',
-    help: 'makes a disk larger',
-    required: ['uuid', 'disk-size'],
-    optional: [],
-    async run(context) {
-      const vdi = await refByUuid(context.rpc, 'VDI', context.required('uuid'));
-      await context.task('VDI.resize', vdi, parseBytes(context.required('disk-size'), 'disk-size'));
-    },
-  },
-  byUuid('vdi-destroy', 'VDI.destroy', 'destroys a disk'),
-  {
-    name: 'vbd-create',
-    help: 'gives a disk, or a drive, to a VM and prints the uuid of the VBD',
-    required: ['vm-uuid', 'device'],
-    optional: ['vdi-uuid', 'bootable', 'type', 'mode', 'unpluggable'],
-    run: createVbd,
-  },
-  byUuid('vbd-destroy', 'VBD.destroy', 'takes a disk from a VM; the disk stays'),
-  byUuid('vbd-plug', 'VBD.plug', 'gives a disk to a running guest'),
-  byUuid('vbd-unplug', 'VBD.unplug', 'takes a disk from a running guest'),
   {
     name: 'vif-create',
     help: 'gives a VM an interface on a network and prints its uuid',
@@ -254,33 +244,84 @@ export const objectCommands: readonly Command[] = [
   },
   byUuid('network-destroy', 'network.destroy', 'destroys a network'),
   {
-    name: 'sr-create',
-    help: 'makes a storage repository and prints its uuid',
-    required: ['name-label', 'type'],
-    optional: [
-      'name-description',
-      'host-uuid',
-      'device-config:',
-      'shared',
-      'physical-size',
-      'content-type',
-      'sm-config:',
-    ],
-    run: createSr,
+    name: 'message-create',
+    help: 'writes a message about an object and prints its uuid',
+    required: ['name', 'priority', 'body'],
+    optional: Object.keys(messageTargets),
+    run: createMessage,
   },
-  byUuid('sr-scan', 'SR.scan', 'looks for disks that came or went'),
-  byUuid('sr-destroy', 'SR.destroy', 'destroys a storage repository'),
-  byUuid('sr-forget', 'SR.forget', 'removes a storage repository from the pool; its disks stay where they are'),
   {
-    name: 'pbd-create',
-    help: 'says how a host reaches a storage repository and prints the uuid of the PBD',
-    required: ['host-uuid', 'sr-uuid'],
-    optional: ['device-config:'],
-    run: createPbd,
+    name: 'message-destroy',
+    help: 'removes messages: uuid= or uuids=UUID,…',
+    required: [],
+    optional: ['uuid', 'uuids'],
+    run: destroyMessages,
   },
-  byUuid('pbd-plug', 'PBD.plug', 'attaches a storage repository to its host'),
-  byUuid('pbd-unplug', 'PBD.unplug', 'detaches a storage repository from its host'),
-  byUuid('message-destroy', 'message.destroy', 'removes a message'),
+  {
+    name: 'message-destroy-all',
+    help: 'removes all messages, or those before=TIME, after=TIME and of a priority=',
+    required: [],
+    optional: ['before', 'after', 'priority'],
+    run: destroyAllMessages,
+  },
+  {
+    name: 'secret-create',
+    help: 'keeps a secret and prints its uuid',
+    required: ['value'],
+    optional: [],
+    async run(context) {
+      const value = { value: context.required('value'), other_config: {} };
+      await printUuid(context, 'secret', await context.rpc.call('secret.create', value));
+    },
+  },
+  byUuid('secret-destroy', 'secret.destroy', 'forgets a secret'),
+  {
+    name: 'pool-sync-database',
+    help: 'has the database written where it is to last',
+    required: [],
+    optional: [],
+    async run(context) {
+      await context.task('pool.sync_database');
+    },
+  },
+  {
+    name: 'host-cpu-info',
+    help: 'shows the CPUs of a host, of the coordinator when no uuid is given',
+    required: [],
+    optional: ['uuid'],
+    run: showCpu,
+  },
+  {
+    name: 'host-numa-info',
+    help: 'shows the NUMA nodes of a host, of the coordinator when no uuid is given, and which domain has what where',
+    required: [],
+    optional: ['uuid'],
+    run: showNuma,
+  },
+  {
+    name: 'session-subject-identifier-list',
+    help: 'lists the external users that are logged in',
+    required: [],
+    optional: [],
+    run: listSubjects,
+  },
+  {
+    name: 'session-subject-identifier-logout',
+    help: 'ends the sessions of an external user',
+    required: ['subject-identifier'],
+    optional: [],
+    run: (context) => logoutSubjects(context, [context.required('subject-identifier')]),
+  },
+  {
+    name: 'session-subject-identifier-logout-all',
+    help: 'ends the sessions of all external users',
+    required: [],
+    optional: [],
+    async run(context) {
+      const found = await context.rpc.call('session.get_all_subject_identifiers');
+      await logoutSubjects(context, isArray(found) ? found : []);
+    },
+  },
   byUuid('task-cancel', 'task.cancel', 'asks a task to stop'),
   byUuid('task-destroy', 'task.destroy', 'forgets a task'),
   {

@@ -12,7 +12,7 @@ export interface XeObject {
 }
 
 // Names and fields as in xe of XAPI 26 (ocaml/xapi-cli-server/cli_operations.ml), less the fields that the data model
-// does not have; classes without a name of theirs in xe are called by the class's name.
+// does not have; classes without a name of theirs in xe are called by the class's name, and so is ours.
 export const objects: readonly XeObject[] = [
   { name: 'pool', className: 'pool', shown: 'uuid name-label name-description master default-SR' },
   { name: 'pif', className: 'PIF', shown: 'uuid device VLAN MAC network-uuid currently-attached host-uuid' },
@@ -32,6 +32,7 @@ export const objects: readonly XeObject[] = [
   },
   { name: 'host', className: 'host', shown: 'uuid name-label name-description' },
   { name: 'host-cpu', className: 'host_cpu', shown: 'uuid number vendor speed utilisation' },
+  { name: 'cpupool', className: 'cpupool', shown: 'uuid name-label host-name-label scheduler cpu-numbers' },
   { name: 'host-crashdump', className: 'host_crashdump', shown: 'uuid host timestamp size' },
   { name: 'patch', className: 'pool_patch', shown: 'uuid name-label name-description size after-apply-guidance' },
   {
@@ -52,19 +53,19 @@ export const objects: readonly XeObject[] = [
     shown: 'uuid name-label name-description enabled type retained-snapshots frequency schedule last-run-time VMs',
   },
   { name: 'blob', className: 'blob', shown: 'uuid mime-type' },
-  { name: 'message', className: 'message', shown: 'uuid name priority cls obj-uuid timestamp body' },
+  { name: 'message', className: 'message', shown: 'uuid name priority class obj-uuid timestamp body' },
   { name: 'secret', className: 'secret', shown: 'uuid' },
   { name: 'appliance', className: 'VM_appliance', shown: 'uuid name-label name-description' },
-  { name: 'vm-group', className: 'VM_group', shown: 'uuid name-label name-description placement VMs' },
-  { name: 'pgpu', className: 'PGPU', shown: 'uuid pci-uuid gpu-group-uuid' },
+  { name: 'vm-group', className: 'VM_group', shown: 'uuid name-label name-description placement vm-uuids' },
+  { name: 'pgpu', className: 'PGPU', shown: 'uuid pci-uuid vendor-name device-name gpu-group-uuid' },
   { name: 'gpu-group', className: 'GPU_group', shown: 'uuid name-label name-description' },
   { name: 'vgpu', className: 'VGPU', shown: 'uuid vm-uuid device gpu-group-uuid' },
   { name: 'vgpu-type', className: 'VGPU_type', shown: 'uuid vendor-name model-name max-heads' },
   { name: 'drtask', className: 'DR_task', shown: 'uuid' },
-  { name: 'pvs-site', className: 'PVS_site', shown: 'uuid name-label name-description pvs-uuid servers' },
-  { name: 'pvs-server', className: 'PVS_server', shown: 'uuid addresses site' },
-  { name: 'pvs-proxy', className: 'PVS_proxy', shown: 'uuid vif-uuid site currently-attached' },
-  { name: 'pvs-cache-storage', className: 'PVS_cache_storage', shown: 'uuid host-uuid sr-uuid site size' },
+  { name: 'pvs-site', className: 'PVS_site', shown: 'uuid name-label name-description pvs-uuid pvs-server-uuids' },
+  { name: 'pvs-server', className: 'PVS_server', shown: 'uuid addresses pvs-site-uuid' },
+  { name: 'pvs-proxy', className: 'PVS_proxy', shown: 'uuid vif-uuid pvs-site-uuid currently-attached' },
+  { name: 'pvs-cache-storage', className: 'PVS_cache_storage', shown: 'uuid host-uuid sr-uuid pvs-site-uuid size' },
   {
     name: 'feature',
     className: 'Feature',
@@ -115,7 +116,7 @@ export const objects: readonly XeObject[] = [
     shown: 'uuid name host-uuid active-variant selected-variant variants',
   },
   { name: 'vtpm', className: 'VTPM', shown: 'uuid vm-uuid' },
-  { name: 'observer', className: 'Observer', shown: 'uuid name-label name-description hosts endpoints enabled' },
+  { name: 'observer', className: 'Observer', shown: 'uuid name-label name-description host-uuids endpoints enabled' },
   { name: 'pci', className: 'PCI', shown: 'uuid vendor-name device-name pci-id' },
   {
     name: 'caller',

@@ -159,7 +159,16 @@ export function cellOf({ record }: Row, column: Column, related: Related): Cell 
   return { name, tag, value: values.join('; ') };
 }
 
-/** A condition on an object: `power-state=running`, `tags=web`, `other-config:key=value`. */
+/** The value of one column for `--json`: as the XenAPI has it, references as uuids, null where there is nothing. */
+export function jsonOf({ record }: Row, column: Column, related: Related): WireValue {
+  const { steps, field, type } = column;
+  if (steps.length === 0) return record[field] ?? null;
+  const values = walk(record, steps, related).map((end) => end?.[field] ?? null);
+  const isMany = type !== 'string' ? false : isArray(record[steps[0]?.field ?? '']);
+  return isMany ? values : (values[0] ?? null);
+}
+
+/** A condition on an object: `power-state=running`, `tags=web`, `tags:contains=web`, `other-config:key=value`. */
 export interface Filter {
   readonly column: Column;
   /** Of a map. */
@@ -172,6 +181,9 @@ export function readFilters(kind: Kind, values: Iterable<readonly [string, strin
   return [...values].map(([word, value]) => {
     const mark = word.indexOf(':');
     const column = columnNamed(kind, mark < 0 ? word : word.slice(0, mark));
+    if (mark >= 0 && column.tag.startsWith('S') && word.slice(mark + 1) === 'contains') {
+      return { column, key: undefined, value };
+    }
     if (mark >= 0 && !column.tag.startsWith('M'))
       throw new UsageError(`${column.name} of ${kind.object.name} has no keys`);
     return { column, key: mark < 0 ? undefined : word.slice(mark + 1), value };
@@ -183,7 +195,8 @@ export function matches(row: Row, { column, key, value }: Filter, related: Relat
   if (key !== undefined) return isStruct(raw) && Object.hasOwn(raw, key) && textOf(raw[key]) === value;
   if (isArray(raw)) return raw.map(textOf).includes(value);
   const text = cellOf(row, column, related).value;
-  if (text === value || text.split('; ').includes(value)) return true;
+  // Only what stands for several objects is taken apart: a name may have a semicolon.
+  if (text === value || (column.tag.startsWith('S') && text.split('; ').includes(value))) return true;
   return column.type.startsWith('enum(') && plainName(text) === plainName(value);
 }
 

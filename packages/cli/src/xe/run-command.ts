@@ -3,7 +3,7 @@ import type { XeArguments } from './arguments.ts';
 import type { Command, CommandContext } from './command.ts';
 import { findCommand } from './commands.ts';
 import { printable } from './format.ts';
-import { connect } from './rpc.ts';
+import { openServer } from './open-server.ts';
 import { runTask, type ShowProgress } from './task.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -14,8 +14,8 @@ import { UsageError } from './usage-error.ts';
 export function checkKeys(command: Command, { values, words }: Pick<XeArguments, 'values' | 'words'>): void {
   const [stray] = words;
   if (stray !== undefined) throw new UsageError(`${stray}: expected key=value`);
-  const missing = command.required.find((key) => !values.has(key));
-  if (missing !== undefined) throw new UsageError(`${command.name} needs ${missing}=`);
+  const missing = command.required.filter((key) => !values.has(key));
+  if (missing.length > 0) throw new UsageError(`${command.name} needs ${missing.map((key) => `${key}=`).join(' ')}`);
   if (command.anyKey === true || command.selects !== undefined) return;
   const taken = [...command.required, ...command.optional];
   for (const key of values.keys()) {
@@ -26,16 +26,18 @@ export function checkKeys(command: Command, { values, words }: Pick<XeArguments,
 }
 
 /** Runs the command of this name against the server. */
-export async function runCommand(name: string, args: XeArguments, password: string): Promise<void> {
-  const command = findCommand(name);
+export async function runCommand(name: string, args: XeArguments): Promise<void> {
+  const command = await findCommand(name);
   if (command === undefined) throw new UsageError(`there is no command ${name}`);
   checkKeys(command, args);
-  const rpc = await connect(args.server.url, args.server.user, password);
+  const rpc = await openServer(args.server);
+  const { json } = args.options;
   const outIsTerminal = process.stdout.isTTY;
   const write = (text: string): void => {
     process.stdout.write(text);
   };
-  const show = progressOn(process.stderr);
+  const given: unknown[] = [];
+  const show = progressOn(process.stderr, args.options.progress);
   const context: CommandContext = {
     rpc,
     options: args.options,
@@ -45,22 +47,45 @@ export async function runCommand(name: string, args: XeArguments, password: stri
       if (value === undefined) throw new UsageError(`${name} needs ${key}=`);
       return value;
     },
-    print: (line) => write(`${outIsTerminal ? printable(line) : line}\n`),
+    print(line) {
+      if (json) given.push(line);
+      else write(`${outIsTerminal ? printable(line) : line}\n`);
+    },
+    give: (value) => given.push(value),
     write,
     outIsTerminal,
-    task: (method, ...params) => runTask(rpc, method, params, show),
+    task: (method, ...params) => runTask(rpc, method, params, show, interrupts),
   };
+  let failed = true;
   try {
     await command.run(context);
+    failed = false;
   } finally {
+    // What was done before a failure is still said.
+    if (json && !(failed && given.length === 0)) {
+      write(`${JSON.stringify(given.length > 1 ? given : (given[0] ?? null), undefined, 2)}\n`);
+    }
     await rpc.close();
   }
 }
 
-/** One line that is written over on a terminal, and nothing elsewhere. */
-function progressOn(stream: NodeJS.WriteStream): ShowProgress {
-  if (!stream.isTTY) return () => {};
-  return (label, fraction) => {
-    stream.write(fraction === undefined ? '\r\u001b[K' : `\r\u001b[K${label} ${Math.round(fraction * 100)} %`);
+/** Ctrl-C as a task wants it: called back each time it is typed, until the answer is called. */
+function interrupts(onInterrupt: () => void): () => void {
+  process.on('SIGINT', onInterrupt);
+  return () => {
+    process.off('SIGINT', onInterrupt);
+  };
+}
+
+/** One line that is written over on a terminal; elsewhere nothing or, when asked for, a line for each step. */
+export function progressOn(stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>, asked: boolean): ShowProgress {
+  let last = '';
+  return (label, fraction, note) => {
+    if (!stream.isTTY && !asked) return;
+    const line =
+      fraction === undefined ? '' : `${label} ${Math.round(fraction * 100)} %${note === '' ? '' : ` ${note}`}`;
+    if (stream.isTTY) stream.write(`\r\u001b[K${line}`);
+    else if (line !== '' && line !== last) stream.write(`${line}\n`);
+    last = line;
   };
 }

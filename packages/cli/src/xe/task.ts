@@ -1,38 +1,77 @@
 /** Long calls as tasks: followed by events to their end, with progress for people. */
 import type { WireStruct, WireValue } from '@xenolith/wire';
-import { ApiError, type Rpc } from './rpc.ts';
+import { ApiError, InterruptedError, type Rpc } from './rpc.ts';
 import { isArray, isStruct, textOf } from './wire-text.ts';
 
 /** How long one `event.from` waits, in seconds. */
 const waitSeconds = 30;
 
-/** Shows how far a task is, from 0 to 1, and in the end undefined. */
-export type ShowProgress = (label: string, fraction: number | undefined) => void;
+/** Shows how far a task is, from 0 to 1, and in the end undefined; with what is to be said besides. */
+export type ShowProgress = (label: string, fraction: number | undefined, note: string) => void;
+
+/** Has a function called whenever somebody types Ctrl-C; answers what ends that. */
+export type Interrupts = (onInterrupt: () => void) => () => void;
 
 /**
- * Begins `Async.METHOD` and waits until the task has ended; the task is forgotten afterwards.
+ * Begins `Async.METHOD` and waits until the task has ended; the task is forgotten afterwards. Ctrl-C cancels the task
+ * and waits on; typed again, it leaves the task to the server.
  * @returns what the task gave: a reference or text, empty for nothing
- * @throws ApiError with the task's own error
+ * @throws ApiError with the task's own error, InterruptedError when Ctrl-C was typed, saying how it ended
  */
 export async function runTask(
   rpc: Rpc,
   method: string,
   params: readonly WireValue[],
   show: ShowProgress,
+  interrupts: Interrupts,
 ): Promise<string> {
   const task = textOf(await rpc.call(`Async.${method}`, ...params));
+  let times = 0;
+  let isLeft = false;
+  let uuid = '';
+  let progress = 0;
+  let note = '';
+  const left = Promise.withResolvers<never>();
+  // Nobody may be waiting for it yet.
+  left.promise.catch(() => {});
+  const stop = interrupts(() => {
+    times++;
+    if (times > 1) {
+      isLeft = true;
+      left.reject(
+        new InterruptedError(`${method} goes on without us, as task ${uuid === '' ? task : uuid} (xe task-list)`),
+      );
+      return;
+    }
+    note = 'cancelling';
+    show(method, progress, note);
+    rpc.call('task.cancel', task).catch((error: unknown) => {
+      // It has ended in the meantime, or is not to be cancelled: its end is waited for.
+      note = `not cancelled (${error instanceof ApiError ? error.code : String(error)}), Ctrl-C again leaves it`;
+      show(method, progress, note);
+    });
+  });
   try {
-    const record = await ended(rpc, task, (progress) => show(method, progress));
-    if (record['status'] === 'success') return plainResult(textOf(record['result']));
+    const follow = (record: WireStruct): void => {
+      uuid = textOf(record['uuid']);
+      progress = Number(record['progress']);
+      show(method, progress, note);
+    };
+    const record = await Promise.race([ended(rpc, task, follow), left.promise]);
+    if (record['status'] === 'success') {
+      if (times > 0) throw new InterruptedError(`${method} was done before it could be cancelled`);
+      return plainResult(textOf(record['result']));
+    }
+    if (times > 0 && record['status'] === 'cancelled') throw new InterruptedError(`${method} was cancelled`);
     const error = record['error_info'];
     throw new ApiError(isArray(error) && error.length > 0 ? error.map(textOf) : ['TASK_CANCELLED', task]);
   } finally {
-    show(method, undefined);
-    await rpc.call('task.destroy', task).catch(() => {});
+    stop();
+    show(method, undefined, '');
+    if (!isLeft) await rpc.call('task.destroy', task).catch(() => {});
   }
 }
-
-async function ended(rpc: Rpc, task: string, progress: (fraction: number) => void): Promise<WireStruct> {
+async function ended(rpc: Rpc, task: string, follow: (record: WireStruct) => void): Promise<WireStruct> {
   for (let token = ''; ;) {
     const batch = await rpc.call('event.from', [`task/${task}`], token, waitSeconds);
     const events = isStruct(batch) && isArray(batch['events']) ? batch['events'] : [];
@@ -42,7 +81,7 @@ async function ended(rpc: Rpc, task: string, progress: (fraction: number) => voi
       const record = event['snapshot'];
       if (!isStruct(record)) throw new ApiError(['HANDLE_INVALID', 'task', task]);
       if (record['status'] !== 'pending' && record['status'] !== 'cancelling') return record;
-      progress(Number(record['progress']));
+      follow(record);
     }
   }
 }

@@ -5,7 +5,7 @@ import { parseValue } from './value.ts';
 
 /** Answers what it was asked, so that it shows which call was made. */
 const echo: Rpc = {
-  url: 'http://localhost',
+  server: { url: 'http://localhost', verify: false },
   session: 'OpaqueRef:session',
   call: (method, ...params) => Promise.resolve([method, ...params]),
   close: () => Promise.resolve(),

@@ -1,39 +1,10 @@
-/** Commands about virtual machines. */
-import type { WireValue } from '@xenolith/wire';
-import { parseBool, parseBytes } from './arguments.ts';
+/** Commands about the life of virtual machines. */
 import type { Command, CommandContext } from './command.ts';
-import { showRows, wantedColumns } from './generic-commands.ts';
-import { objectNamed } from './objects.ts';
-import { fetchRows, loadKind, nullRef, type Row } from './records.ts';
-import { byNameOrUuid, refByUuid, selectRows } from './select.ts';
+import { bool, printUuid, text } from './command-words.ts';
+import { nullRef, type Row } from './records.ts';
+import { byNameOrUuid } from './select.ts';
 import { UsageError } from './usage-error.ts';
-import { isArray, textOf } from './wire-text.ts';
-
-const flag = ({ values }: CommandContext, key: string): boolean => {
-  const text = values.get(key);
-  return text !== undefined && parseBool(text, key);
-};
-
-/** A command that does something to each VM that is chosen. */
-function onVm(
-  verb: string,
-  help: string,
-  keys: { readonly required?: readonly string[]; readonly optional?: readonly string[] },
-  run: (context: CommandContext, vm: Row) => Promise<void>,
-): Command {
-  const required = keys.required ?? [];
-  const optional = keys.optional ?? [];
-  return {
-    name: `vm-${verb}`,
-    help,
-    required,
-    optional,
-    selects: 'vm',
-    async run(context) {
-      for (const vm of await selectRows(context, 'vm', [...required, ...optional])) await run(context, vm);
-    },
-  };
-}
+import { givenSr, onVm, ownDisks } from './vm-choice.ts';
 
 const simple = (verb: string, method: string, help: string): Command =>
   onVm(verb, help, {}, async (context, vm) => {
@@ -42,12 +13,12 @@ const simple = (verb: string, method: string, help: string): Command =>
 
 /** Cleanly, or at once with force=true. */
 const forcible = (verb: string, name: string, help: string): Command =>
-  onVm(verb, help, {}, async (context, vm) => {
+  onVm(verb, help, { optional: ['force'] }, async (context, vm) => {
     await context.task(`VM.${context.options.force ? 'hard' : 'clean'}_${name}`, vm.ref);
   });
 
 async function start(context: CommandContext, vm: Row): Promise<void> {
-  const paused = flag(context, 'paused');
+  const paused = bool(context, 'paused', false);
   const { force } = context.options;
   const on = context.values.get('on');
   if (on === undefined) {
@@ -59,7 +30,7 @@ async function start(context: CommandContext, vm: Row): Promise<void> {
 }
 
 async function resume(context: CommandContext, vm: Row): Promise<void> {
-  const paused = flag(context, 'paused');
+  const paused = bool(context, 'paused', false);
   const { force } = context.options;
   const on = context.values.get('on');
   if (on === undefined) {
@@ -68,10 +39,6 @@ async function resume(context: CommandContext, vm: Row): Promise<void> {
   }
   const host = await byNameOrUuid(context.rpc, 'host', on);
   await context.task('VM.resume_on', vm.ref, host.ref, paused, force);
-}
-
-async function printUuid({ rpc, print }: CommandContext, className: string, ref: string): Promise<void> {
-  print(textOf(await rpc.call(`${className}.get_uuid`, ref)));
 }
 
 async function clone(context: CommandContext, vm: Row, copyTo: string | undefined): Promise<string> {
@@ -83,14 +50,6 @@ async function clone(context: CommandContext, vm: Row, copyTo: string | undefine
   const description = context.values.get('new-name-description');
   if (description !== undefined) await context.rpc.call('VM.set_name_description', made, description);
   return made;
-}
-
-/** The SR that `sr-uuid=` or `sr-name-label=` names. */
-async function givenSr({ rpc, values }: CommandContext): Promise<string | undefined> {
-  const uuid = values.get('sr-uuid');
-  if (uuid !== undefined) return refByUuid(rpc, 'SR', uuid);
-  const name = values.get('sr-name-label');
-  return name === undefined ? undefined : (await byNameOrUuid(rpc, 'sr', name)).ref;
 }
 
 async function install(context: CommandContext): Promise<void> {
@@ -109,93 +68,73 @@ async function install(context: CommandContext): Promise<void> {
   await printUuid(context, 'VM', vm);
 }
 
-/** The disks of a VM that are its own: those in drives that take out and put in stay. */
-async function ownDisks(context: CommandContext, vm: Row): Promise<readonly string[]> {
-  const disks: string[] = [];
-  const vbds = vm.record['VBDs'];
-  for (const vbd of isArray(vbds) ? vbds : []) {
-    const record = (await context.rpc.call('VBD.get_record', vbd)) as Readonly<Record<string, WireValue>>;
-    const vdi = textOf(record['VDI']);
-    if (record['type'] !== 'Disk' || vdi === nullRef) continue;
-    if ((await context.rpc.call('VDI.get_sharable', vdi)) !== true) disks.push(vdi);
-  }
-  return disks;
-}
-
 async function uninstall(context: CommandContext, vm: Row): Promise<void> {
-  const { rpc, options } = context;
-  if (!options.force) throw new UsageError('this destroys the VM and its disks: say so with force=true');
+  const { rpc } = context;
+  mustForce(context, 'this destroys the VM and its disks');
   const disks = await ownDisks(context, vm);
   if (vm.record['power_state'] !== 'Halted') await context.task('VM.hard_shutdown', vm.ref);
   await rpc.call('VM.destroy', vm.ref);
   for (const disk of disks) await context.task('VDI.destroy', disk);
 }
 
-async function listDevices(
-  context: CommandContext,
-  vm: Row,
-  objectName: 'vbd' | 'vif',
-  params: string | undefined,
-): Promise<readonly Row[]> {
-  const object = objectNamed(objectName);
-  if (object === undefined) throw new Error(`no object ${objectName}`);
-  const kind = await loadKind(object);
-  const rows = (await fetchRows(context.rpc, kind)).filter(
-    ({ record }) => record['VM'] === vm.ref && (objectName === 'vif' || record['type'] === 'Disk'),
-  );
-  await showRows(context, rows, wantedColumns(kind, params));
-  return rows;
+function mustForce({ options }: CommandContext, what: string): void {
+  if (!options.force) throw new UsageError(`${what}: say so with force=true`);
 }
 
-async function listDisks(context: CommandContext, vm: Row): Promise<void> {
-  const vbds = await listDevices(context, vm, 'vbd', context.values.get('vbd-params'));
-  const object = objectNamed('vdi');
-  if (object === undefined) throw new Error('no object vdi');
-  const kind = await loadKind(object);
-  const vdis = new Set(vbds.map(({ record }) => record['VDI']));
-  const rows = (await fetchRows(context.rpc, kind)).filter(({ ref }) => vdis.has(ref));
-  await showRows(context, rows, wantedColumns(kind, context.values.get('vdi-params')));
+async function uninstallTemplate(context: CommandContext): Promise<void> {
+  await uninstall(context, await byNameOrUuid(context.rpc, 'template', context.required('template-uuid')));
 }
 
-async function defaultSr({ rpc }: CommandContext): Promise<string> {
-  const pools = await rpc.call('pool.get_all');
-  const sr = await rpc.call('pool.get_default_SR', isArray(pools) ? (pools[0] ?? '') : '');
-  if (sr === nullRef) throw new UsageError('the pool has no default SR: give sr-uuid=');
-  return textOf(sr);
-}
-
-async function addDisk(context: CommandContext, vm: Row): Promise<void> {
-  const { rpc } = context;
-  const sr = (await givenSr(context)) ?? (await defaultSr(context));
-  const vdi = await rpc.call('VDI.create', {
-    name_label: 'Disk',
-    name_description: '',
-    SR: sr,
-    virtual_size: parseBytes(context.required('disk-size'), 'disk-size'),
-    type: 'user',
-    sharable: false,
-    read_only: false,
+/** A VM from nothing but its name, for those who set the rest by vm-param-set. */
+async function create(context: CommandContext): Promise<void> {
+  const memory = 256 * 2 ** 20;
+  const vm = await context.rpc.call('VM.create', {
+    name_label: context.required('name-label'),
+    name_description: text(context, 'name-description'),
+    user_version: 0,
+    is_a_template: false,
+    affinity: nullRef,
+    memory_static_max: memory,
+    memory_dynamic_max: memory,
+    memory_dynamic_min: memory,
+    memory_static_min: memory,
+    VCPUs_params: {},
+    VCPUs_max: 1,
+    VCPUs_at_startup: 1,
+    actions_after_shutdown: 'destroy',
+    actions_after_reboot: 'restart',
+    actions_after_crash: 'restart',
+    PV_bootloader: '',
+    PV_kernel: '',
+    PV_ramdisk: '',
+    PV_args: '',
+    PV_bootloader_args: '',
+    PV_legacy_args: '',
+    HVM_boot_policy: '',
+    HVM_boot_params: {},
+    HVM_shadow_multiplier: 1,
+    platform: {},
+    PCI_bus: '',
     other_config: {},
+    recommendations: '',
+    xenstore_data: {},
+    ha_always_run: false,
+    ha_restart_priority: '',
+    tags: [],
+    blocked_operations: {},
+    protection_policy: nullRef,
+    is_snapshot_from_vmpp: false,
+    appliance: nullRef,
+    start_delay: 0,
+    shutdown_delay: 0,
+    order: 0,
+    suspend_SR: nullRef,
+    version: 0,
+    generation_id: '',
+    hardware_platform_version: 0,
+    has_vendor_device: false,
   });
-  const made = await rpc
-    .call('VBD.create', {
-      VM: vm.ref,
-      VDI: vdi,
-      userdevice: context.required('device'),
-      bootable: false,
-      mode: 'RW',
-      type: 'Disk',
-      unpluggable: true,
-      empty: false,
-      other_config: {},
-      qos_algorithm_type: '',
-      qos_algorithm_params: {},
-    })
-    .catch(async (error: unknown) => {
-      await rpc.call('VDI.destroy', vdi).catch(() => {});
-      throw error;
-    });
-  await printUuid(context, 'VBD', textOf(made));
+  await printUuid(context, 'VM', vm);
 }
 
 export const vmCommands: readonly Command[] = [
@@ -209,34 +148,47 @@ export const vmCommands: readonly Command[] = [
   onVm(
     'clone',
     'makes another VM like this one and prints its uuid',
-    { required: ['new-name-label'], optional: ['new-name-description'] },
+    { required: ['new-name-label'], optional: ['new-name-description'], templates: true },
     async (context, vm) => printUuid(context, 'VM', await clone(context, vm, undefined)),
   ),
   onVm(
     'copy',
     'makes another VM with full copies of the disks and prints its uuid',
-    { required: ['new-name-label'], optional: ['new-name-description', 'sr-uuid'] },
+    { required: ['new-name-label'], optional: ['new-name-description', 'sr-uuid'], templates: true },
     async (context, vm) => printUuid(context, 'VM', await clone(context, vm, (await givenSr(context)) ?? nullRef)),
   ),
-  onVm('start', 'starts it: on=HOST, paused=true', { optional: ['on', 'paused'] }, start),
+  onVm('start', 'starts it: on=HOST, paused=true', { optional: ['on', 'paused', 'force'] }, start),
   forcible('shutdown', 'shutdown', 'shuts it down; force=true does not ask the guest'),
   forcible('reboot', 'reboot', 'reboots it; force=true does not ask the guest'),
   simple('suspend', 'suspend', 'writes its memory to disk and ends its domain'),
-  onVm('resume', 'goes on where suspend left it: on=HOST', { optional: ['on', 'paused'] }, resume),
+  onVm('resume', 'goes on where suspend left it: on=HOST', { optional: ['on', 'paused', 'force'] }, resume),
   simple('pause', 'pause', 'stops its vCPUs'),
   simple('unpause', 'unpause', 'lets its vCPUs go on'),
   onVm('destroy', 'forgets the VM; its disks stay', {}, async ({ rpc }, vm) => {
     await rpc.call('VM.destroy', vm.ref);
   }),
-  onVm('uninstall', 'destroys the VM and its disks: force=true', {}, uninstall),
-  onVm('disk-list', 'lists its disks', { optional: ['vbd-params', 'vdi-params'] }, listDisks),
+  onVm('uninstall', 'destroys the VM and its disks: force=true', { optional: ['force'] }, uninstall),
+  {
+    name: 'template-uninstall',
+    help: 'destroys a template and its disks: force=true',
+    required: ['template-uuid'],
+    optional: ['force'],
+    run: uninstallTemplate,
+  },
+  {
+    name: 'vm-create',
+    help: 'makes a VM with nothing but a name, 256 MiB and one vCPU, and prints its uuid',
+    required: ['name-label'],
+    optional: ['name-description'],
+    run: create,
+  },
   onVm(
-    'disk-add',
-    'makes a disk and gives it to the VM',
-    { required: ['disk-size', 'device'], optional: ['sr-uuid'] },
-    addDisk,
+    'reset-powerstate',
+    'calls it halted, whatever its domain does: force=true',
+    { optional: ['force'] },
+    async (context, vm) => {
+      mustForce(context, 'a domain that still runs would write to disks that another one may use');
+      await context.task('VM.power_state_reset', vm.ref);
+    },
   ),
-  onVm('vif-list', 'lists its network interfaces', { optional: ['params'] }, async (context, vm) => {
-    await listDevices(context, vm, 'vif', context.values.get('params'));
-  }),
 ];

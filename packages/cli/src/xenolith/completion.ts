@@ -1,5 +1,6 @@
 /** Completion of xenolith in bash: its commands and options, from the commands themselves. */
 import type { Command } from 'commander';
+import { xlCommands } from '../xl/program.ts';
 
 interface Node {
   /** The words that lead here. */
@@ -8,10 +9,13 @@ interface Node {
 }
 
 function* nodes(command: Command, path: readonly string[]): Generator<Node> {
-  const options = command.options.map(({ long }) => long ?? '').filter((long) => long !== '');
+  const options = command.options
+    .flatMap(({ long, hidden }) => (hidden ? [] : [long ?? '']))
+    .filter((long) => long !== '');
   const commands = command.commands.map((each) => each.name());
   const shells = command.name() === 'completion' ? ['bash'] : [];
-  yield { path: path.join(' '), next: [...commands, ...options, ...shells] };
+  const subcommands = command.name() === 'xl' ? ['--host', ...xlCommands.map(({ name }) => name)] : [];
+  yield { path: path.join(' '), next: [...commands, ...options, ...shells, ...subcommands] };
   for (const each of command.commands) yield* nodes(each, [...path, each.name()]);
 }
 

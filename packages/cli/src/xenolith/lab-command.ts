@@ -4,12 +4,14 @@ import { Command, InvalidArgumentError } from 'commander';
 import { runXe } from '../xe/program.ts';
 import { hostAddArguments, hostAddLine } from './host-add-line.ts';
 import { runChild } from './run-child.ts';
+import { validateCommand } from './validate-command.ts';
 
 interface UpOptions {
   readonly hosts: number;
   readonly nodes?: number;
   readonly cpus?: number;
   readonly memory?: string;
+  readonly dom0Mem?: string;
   readonly add?: true;
 }
 
@@ -30,9 +32,10 @@ export function labCommand(): Command {
     .command('up')
     .description('build the dom0 image (once), and boot or restore the hosts')
     .option('--hosts <n>', 'how many', whole, 1)
-    .option('--nodes <n>', 'NUMA nodes of each', whole)
-    .option('--cpus <n>', 'CPUs of each', whole)
-    .option('--memory <size>', 'memory of each, such as 4G')
+    .option('--nodes <n>', 'NUMA nodes of each (default: 2)', whole)
+    .option('--cpus <n>', 'CPUs of each (default: 8)', whole)
+    .option('--memory <size>', 'memory of each, such as 2048M (default: 4G)')
+    .option('--dom0-mem <value>', "what Xen's dom0_mem= says (default: 1024M,max:1024M)")
     .option('--add', 'add them to the pool at XENOLITH_URL')
     .action(up);
   lab.command('status').description('say how the hosts are').action(status);
@@ -52,6 +55,7 @@ export function labCommand(): Command {
     .description("attach to a host's own console; Ctrl-] ends")
     .argument('[host]', 'its name; the first one when left out')
     .action(attach);
+  lab.addCommand(validateCommand());
   lab
     .command('down')
     .description('end all hosts')
@@ -79,6 +83,7 @@ async function up(options: UpOptions): Promise<void> {
     lab = await labUp({
       hosts: options.hosts,
       shape: { nodes: options.nodes, cpus: options.cpus, memoryMiB },
+      xenOptions: { dom0Mem: options.dom0Mem },
       signal: interrupted.signal,
       progress: (step, fraction) => {
         stderr.write(`${line}${String(Math.round(fraction * 100)).padStart(3)} % ${step}${stderr.isTTY ? '' : '\n'}`);
@@ -130,7 +135,11 @@ async function attach(name: string | undefined): Promise<void> {
   try {
     await attachConsole(host, { input: stdin, output: stdout });
   } finally {
-    if (raw) stdin.setRawMode(false);
+    if (raw) {
+      stdin.setRawMode(false);
+      // What follows begins on a line of its own.
+      stderr.write('\n');
+    }
     stdin.destroy();
   }
 }

@@ -1,7 +1,11 @@
 /** The command line of xenolith. */
 import { Command, CommanderError } from 'commander';
-import { runXe } from '../xe/program.ts';
+import { runHostNuma, type HostNumaOptions } from '../numa/host-numa.ts';
+import { rcText, runXe } from '../xe/program.ts';
+import { runXl } from '../xl/program.ts';
 import { completionScript } from './completion.ts';
+import { doctorCommand } from './doctor-command.ts';
+import { experimentCommand } from './experiment-command.ts';
 import { labCommand } from './lab-command.ts';
 import { runServer } from './up.ts';
 
@@ -25,6 +29,16 @@ export function xenolithCommand(): Command {
     .action((options: readonly string[]) => runServer(options));
   program.addCommand(labCommand());
   program.addCommand(hostCommand());
+  program.addCommand(experimentCommand());
+  program.addCommand(doctorCommand());
+  program
+    .command('xl')
+    .description('what xl does on a host, over the XenAPI: --host NAME chooses it (xenolith xl help)')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument('[words...]')
+    .action((words: readonly string[]) => runXl(words, process.env, rcText()));
   program
     .command('completion')
     .description('print what bash completes with: eval "$(xenolith completion bash)"')
@@ -58,6 +72,15 @@ function hostCommand(): Command {
     .description('list the hosts')
     .action(() => runXe(['host-list', 'params=uuid,name-label,address,enabled,host-metrics-live']));
   host
+    .command('numa')
+    .description('show the NUMA nodes of a host, and which domain has what on which node')
+    .argument('[host]', 'name or uuid; the only one of the pool when it is left out')
+    .option('--json', 'print it as JSON')
+    .option('--svg <file>', 'write a picture into a file as well')
+    .action((wanted: string | undefined, options: HostNumaOptions) =>
+      runHostNuma(wanted, options, { environment: process.env, rcText: rcText() }),
+    );
+  host
     .command('forget')
     .description('remove a host from the pool; nothing is touched on the host itself')
     .argument('<uuid>')
@@ -79,6 +102,6 @@ export async function runXenolith(argv: readonly string[]): Promise<void> {
     const { LabError } = await import('@xenolith/lab');
     if (!(error instanceof LabError)) throw error;
     process.stderr.write(`xenolith: ${error.message}\n`);
-    process.exitCode = exitFailure;
+    process.exitCode = error.code === 'BAD_OPTION' ? exitUsage : exitFailure;
   }
 }

@@ -82,7 +82,7 @@ beforeEach(async () => {
   consoleUuid = xapi.db.get('console', consoleRef).uuid;
   listener = await serveXapi({
     xapi,
-    openConsole: (self) => driver.openConsole(domId(xapi.db.get('VM', self).domid)),
+    openConsole: (self) => driver.openConsole({ domid: domId(xapi.db.get('VM', self).domid), uuid: vmUuid }),
     host: '127.0.0.1',
     port: 0,
     tls: await serverCertificate(directory, '127.0.0.1'),
@@ -151,7 +151,7 @@ describe('CONNECT', () => {
     const connection = await RawConnection.open(listener.port);
     connection.write(connectRequest(`uuid=${consoleUuid}&session_id=${session}`));
     await connection.until('[model]');
-    await driver.destroy(domid);
+    await driver.destroy({ domid, uuid: vmUuid });
     await connection.end();
   });
 
@@ -199,7 +199,7 @@ describe('CONNECT', () => {
   });
 
   test('a domain that is gone meanwhile is no mistake', async () => {
-    await driver.destroy(domid);
+    await driver.destroy({ domid, uuid: vmUuid });
     const answer = await exchange(listener.port, connectRequest(`uuid=${consoleUuid}&session_id=${session}`));
     expect(answer.status).toBe(503);
   });
@@ -256,7 +256,7 @@ describe('WebSocket', () => {
     socket.send(Buffer.from('typed\r'));
     expect(await read).toContain(': up');
     const closed = once(socket, 'close');
-    await driver.destroy(domid);
+    await driver.destroy({ domid, uuid: vmUuid });
     expect(((await closed) as [number])[0]).toBe(1000);
   });
 

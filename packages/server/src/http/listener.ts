@@ -8,13 +8,21 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { Duplex } from 'node:stream';
 import type { Log } from '@xenolith/xapi';
 import type { HttpLimits } from './limits.ts';
+import { rawRefusal } from './refuse.ts';
 
 /** What is done with what comes in. */
 export interface HttpHandlers {
   request(request: IncomingMessage, response: ServerResponse): void;
   /** A request whose body waits for our word (`Expect: 100-continue`). */
   expectation(request: IncomingMessage, response: ServerResponse): void;
-  /** `CONNECT`, or `Upgrade`: the connection is the handler's from here on. */
+  /** A request that expects something else of us (`Expect: tea`). */
+  unmet(request: IncomingMessage): void;
+  /**
+   * Whether a request that offers `Upgrade` is to be a tunnel; otherwise it is answered as if it offered nothing, as
+   * HTTP wants it: clients offer `h2c` with any request.
+   */
+  upgrades(request: IncomingMessage): boolean;
+  /** `CONNECT`, or an `Upgrade` that is taken: the connection is the handler's from here on. */
   tunnel(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
@@ -48,17 +56,27 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(5000, limits.headersMs),
     noDelay: true,
+    // The handlers refuse a request without one, with a page.
+    requireHostHeader: false,
+    shouldUpgradeCallback: handlers.upgrades.bind(handlers),
   });
   server.maxConnections = limits.connectionsMax;
   server.on('request', handlers.request.bind(handlers));
   server.on('checkContinue', handlers.expectation.bind(handlers));
+  server.on('checkExpectation', handlers.unmet.bind(handlers));
   server.on('connect', handlers.tunnel.bind(handlers));
   server.on('upgrade', handlers.tunnel.bind(handlers));
   server.on('clientError', refuseUnreadable);
-  server.on('drop', () => {
-    log.warn('too many connections', { max: limits.connectionsMax });
-  });
   const sockets = divert(server, options);
+  // A crowd is one line in the log, not one for each who is sent away.
+  let isCrowded = false;
+  server.on('connection', () => {
+    if (sockets.size <= limits.connectionsMax / 2) isCrowded = false;
+  });
+  server.on('drop', () => {
+    if (!isCrowded) log.warn('too many connections', { max: limits.connectionsMax });
+    isCrowded = true;
+  });
   await bind(server, options);
   return {
     port: (server.address() as AddressInfo).port,
@@ -112,7 +130,14 @@ function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     socket.setTimeout(limits.firstByteMs, () => socket.destroy());
+    // An http.Server's connections may be half open: one that its client gave up would keep its place until the time
+    // for the first byte is over.
+    const giveUp = (): void => {
+      socket.destroy();
+    };
+    socket.once('end', giveUp);
     socket.once('data', (chunk: Buffer) => {
+      socket.off('end', giveUp);
       socket.setTimeout(0);
       socket.removeAllListeners('timeout');
       // Paused, so that the byte waits for its reader; TLS takes what has come with the connection itself.
@@ -129,17 +154,17 @@ function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
   return sockets;
 }
 
-/** What cannot be read as HTTP, or does not come in time, gets a status line and the end. */
+/** What cannot be read as HTTP, or does not come in time, gets a small page and the end. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const status =
+  const [status, reason] =
     error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
+      ? ([431, 'The headers are too large.'] as const)
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request';
+        ? ([408, 'The request did not come in time.'] as const)
+        : ([400, 'This is no HTTP request.'] as const);
   if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     socket.destroy();
     return;
   }
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+  socket.end(rawRefusal(status, reason), () => socket.destroy());
 }

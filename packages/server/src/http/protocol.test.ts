@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ref } from '@xenolith/base';
 import { encodeJsonRpcRequest, encodeXmlRpcCall, parseJsonRpcResponse, parseXmlRpcResponse } from '@xenolith/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startXenolithd, type Xenolithd } from '../xenolithd.ts';
@@ -85,6 +86,7 @@ describe('routes', () => {
     ['GET /console HTTP/1.1', 400, 'text/html', 'WebSocket'],
     ['OPTIONS / HTTP/1.1', 200, undefined, ''],
     ['OPTIONS /jsonrpc HTTP/1.1', 200, undefined, ''],
+    ['OPTIONS * HTTP/1.1', 200, undefined, ''],
     ['PUT / HTTP/1.1', 501, 'text/html', 'no PUT'],
     ['DELETE /x HTTP/1.1', 501, 'text/html', 'no DELETE'],
     ['CONNECT /elsewhere HTTP/1.1', 404, 'text/html', ''],
@@ -101,6 +103,16 @@ describe('routes', () => {
       expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Basic realm="xenolith"' : undefined);
     }
     connection.close();
+  });
+
+  test.each([
+    ['Upgrade: h2c', 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABk'],
+    ['Upgrade: websocket', 'Connection: Upgrade'],
+  ])('an offer of another protocol (%s) is not taken, and the request is answered', async (...headers) => {
+    const answer = await exchange(port, post('/jsonrpc', json('system.isAlive:x', alive), headers));
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([200, { jsonrpc: '2.0', result: alive, id: 7 }]);
+    const console = `GET /console?uuid=x HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`;
+    expect((await exchange(port, console)).status).toBe(400);
   });
 
   test('OPTIONS tells a page of another origin what it may send', async () => {
@@ -139,6 +151,23 @@ describe('connections', () => {
     connection.close();
   });
 
+  test('clients that leave while they wait for events leave their places', async () => {
+    const token = await server.xapi.events.from(
+      { session: ref<'session'>(session), onClientGone: () => ({ dispose() {} }) },
+      [],
+      '',
+      0,
+    );
+    const waits = post('/jsonrpc', json('event.from', session, ['VM'], token.token, 60.5));
+    for (const secure of [false, true]) {
+      const connection = await (secure ? RawConnection.openTls(port) : RawConnection.open(port));
+      for (let i = 0; i < 32; i++) connection.write(waits);
+      while (server.xapi.events.waiting < 32) await nextTurn();
+      connection.close();
+      while (server.xapi.events.waiting > 0) await nextTurn();
+    }
+  });
+
   test.each([
     ['says nothing', ''],
     ['sends half a line', 'POST /json'],
@@ -169,7 +198,9 @@ describe('connections', () => {
     ['headers too large', `GET / HTTP/1.1\r\nHost: t\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, 431],
     ['an expectation of something else', 'POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nExpect: tea\r\n\r\n', 417],
   ])('%s is refused', async (_what, bytes, status) => {
-    expect((await exchange(port, bytes)).status).toBe(status);
+    const answer = await exchange(port, bytes);
+    expect([answer.status, answer.headers['content-type']]).toEqual([status, 'text/html']);
+    expect(answer.body).toContain(`<h1>${status} `);
   });
 });
 
@@ -200,6 +231,19 @@ test('connections beyond the limit are closed at once, and those that are open s
   open[0]?.write(post('/', xml('system.isAlive:x', 'still')));
   expect((await open[0]?.answer())?.body).toContain('still');
   for (const connection of open) connection.close();
+  await small.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('a connection that its client gives up before the first byte makes room at once', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'xenolith-crowd-'));
+  const limits = { connectionsMax: 1, firstByteMs: 3_600_000 };
+  const small = await startXenolithd({ data: directory, modelPool: false, limits });
+  const smallPort = Number(new URL(small.url).port);
+  const silent = await RawConnection.open(smallPort);
+  silent.socket.end();
+  await silent.end();
+  expect((await exchange(smallPort, post('/', xml('system.isAlive:x', 'room')))).body).toContain('room');
   await small.close();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -290,7 +334,10 @@ describe('bad input', () => {
     ],
   ])('XML-RPC: %s', async (_what, body) => {
     const answer = await exchange(port, post('/RPC2', body));
-    expect(answer).toMatchObject({ status: 400, headers: { 'content-type': 'text/html' } });
+    expect(answer).toMatchObject({
+      status: 400,
+      headers: { 'content-type': 'text/html', 'access-control-allow-origin': '*' },
+    });
     expect(answer.body).toContain('The body is no XML-RPC call: ');
     expect(answer.body).not.toContain('root:');
   });
@@ -314,12 +361,32 @@ describe('bad input', () => {
     ['text that is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), -32700],
     ['too deep a nest', '['.repeat(10_000), -32700],
     ['a batch', '[{"method":"a","params":[],"id":1}]', -32600],
-    ['no id', '{"method":"a","params":[]}', -32600],
-    ['a null id', '{"method":"a","params":[],"id":null}', -32600],
-    ['no method', '{"params":[],"id":1}', -32600],
-    ['named parameters', '{"method":"a","params":{"x":1},"id":1}', -32600],
+    ['no id', '{"jsonrpc":"2.0","method":"a","params":[]}', -32600],
+    ['a null id', '{"jsonrpc":"2.0","method":"a","params":[],"id":null}', -32600],
   ])('JSON-RPC: %s', async (_what, body, code) => {
     expect(await jsonAnswer(body)).toMatchObject({ error: { code }, id: null });
+  });
+
+  test('JSON-RPC: half a surrogate pair is no text, and is named', async () => {
+    const body = json('secret.create', session, { value: 'SPLIT' }).replace('SPLIT', String.raw`\ud800`);
+    expect(await jsonAnswer(body)).toMatchObject({
+      error: { message: 'INVALID_VALUE', data: ['value', '\ufffd'] },
+      id: 7,
+    });
+  });
+
+  test('both: a number that cannot be held is refused by the digits that were sent', async () => {
+    const [digits, vm] = ['9007199254740993', 'OpaqueRef:x'];
+    const jsonCall = (method: string, number: string): string => json(method, session, vm, 'N').replace('"N"', number);
+    expect(await jsonAnswer(jsonCall('VM.set_user_version', digits))).toMatchObject({
+      error: { data: ['value', digits] },
+    });
+    expect(await xmlAnswer(xml('VM.set_user_version', session, vm, digits))).toMatchObject({
+      ErrorDescription: ['INVALID_VALUE', 'value', digits],
+    });
+    expect(await jsonAnswer(jsonCall('task.set_progress', '1e400'))).toMatchObject({
+      error: { message: 'INVALID_VALUE', data: ['value', '1e400'] },
+    });
   });
 
   test.each([

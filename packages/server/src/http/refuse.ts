@@ -13,13 +13,19 @@ const page = (status: number, reason: string): string => {
 
 const challenge = 'Basic realm="xenolith"';
 
-/** Refuses a request whose body was read, or that has none. */
-export function refuse(response: ServerResponse, status: number, reason: string): void {
+/** Refuses a request whose body was read, or that has none. @param headers further ones */
+export function refuse(
+  response: ServerResponse,
+  status: number,
+  reason: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const body = page(status, reason);
   response.writeHead(status, {
     'Content-Type': 'text/html',
     'Content-Length': Buffer.byteLength(body),
     ...(status === 401 ? { 'WWW-Authenticate': challenge } : {}),
+    ...headers,
   });
   response.end(body);
 }

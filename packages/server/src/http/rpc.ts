@@ -1,6 +1,8 @@
 /** XML-RPC and JSON-RPC over HTTP (PROTOCOL.md §1 and §2): a body in, a call, a body out. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { Disposable } from '@xenolith/base';
 import {
   jsonRpcFailure,
   jsonRpcSuccess,
@@ -72,7 +74,8 @@ const jsonRpc: Dialect = {
 };
 
 /** Headers of every RPC answer, and of the answer to OPTIONS (PROTOCOL.md §1). */
-const corsHeaders = ['Access-Control-Allow-Origin', '*', 'Access-Control-Allow-Headers', 'X-Requested-With'];
+const cors = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'X-Requested-With' };
+const corsHeaders = Object.entries(cors).flat();
 
 export interface RpcOptions {
   readonly call: CallXapi;
@@ -139,12 +142,33 @@ async function respond(dialect: Dialect, options: RpcOptions, { request, respons
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     const text = dialect.unreadable(error);
-    if (text === undefined) refuse(response, 400, `The body is no XML-RPC call: ${error.message}.`);
+    if (text === undefined) refuse(response, 400, `The body is no XML-RPC call: ${error.message}.`, cors);
     else send(response, dialect, options.limits, text);
     return;
   }
-  const answer = await options.call({ method: read.method, params: read.params, origin: originOf(request) });
+  const answer = await options.call({
+    method: read.method,
+    params: read.params,
+    origin: originOf(request),
+    onClientGone: (action) => onClosed(request.socket, action),
+  });
   send(response, dialect, options.limits, answerText(dialect, options.log, read, answer));
+}
+
+/** The connection is asked, not the response: one that waits behind another of its connection hears of no end. */
+function onClosed(socket: Socket, action: () => void): Disposable {
+  if (socket.destroyed) {
+    action();
+    return { dispose() {} };
+  }
+  // As many as a client may have waiting, and that has a limit of its own.
+  socket.setMaxListeners(0);
+  socket.once('close', action);
+  return {
+    dispose() {
+      socket.off('close', action);
+    },
+  };
 }
 
 function answerText(dialect: Dialect, log: Log, read: ReadCall, answer: Answer): string {

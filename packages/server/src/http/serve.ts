@@ -37,7 +37,8 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
   const router = new Router([
     { method: 'POST', prefix: '/', handler: xml },
     { method: 'POST', prefix: '/jsonrpc', handler: jsonRpcHandler(rpc) },
-    { method: 'OPTIONS', prefix: '/', handler: corsHandler },
+    // Also of `*`, which is the server as a whole.
+    { method: 'OPTIONS', prefix: '', handler: corsHandler },
     { method: 'GET', prefix: '/', exact: true, handler: welcomeHandler(xapi) },
     { method: 'GET', prefix: '/healthz', exact: true, handler: healthHandler(xapi) },
     {
@@ -49,6 +50,10 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
   const serveConsole = consoleServer({ xapi, openConsole: options.openConsole, limits, log });
 
   const request = (message: IncomingMessage, response: ServerResponse): void => {
+    if (message.headers.host === undefined && message.httpVersion !== '1.0') {
+      refuseUnread(message, 400, 'A request names its Host.', limits.lingerMs);
+      return;
+    }
     const target = parseTarget(message.url ?? '/');
     // HEAD is GET without the body, which Node leaves out by itself.
     const method = message.method === 'HEAD' ? 'GET' : (message.method ?? '');
@@ -66,9 +71,18 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
     request(message, response);
   };
 
+  const unmet = (message: IncomingMessage): void => {
+    refuseUnread(message, 417, 'Nothing but 100-continue can be expected.', limits.lingerMs);
+  };
+
+  const isConsole = ({ url = '' }: IncomingMessage): boolean => parseTarget(url).path === consolePath;
+
+  const upgrades = (message: IncomingMessage): boolean =>
+    message.headers.upgrade?.toLowerCase() === 'websocket' && isConsole(message);
+
   const tunnel = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (parseTarget(message.url ?? '').path !== consolePath) {
-      refuseTunnel(socket, message.method === 'CONNECT' ? 404 : 400, 'Only /console can be connected to.');
+    if (!isConsole(message)) {
+      refuseTunnel(socket, 404, 'Only /console can be connected to.');
       return;
     }
     serveConsole(message, socket, head).catch((error: unknown) => {
@@ -77,5 +91,5 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
     });
   };
 
-  return { request, expectation, tunnel };
+  return { request, expectation, unmet, upgrades, tunnel };
 }

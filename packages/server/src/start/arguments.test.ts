@@ -14,17 +14,20 @@ test('everything has a default', () => {
     data: '/s/xenolith',
     envFile: undefined,
     modelPool: true,
+    modelSpeed: 1,
     logLevel: undefined,
   });
 });
 
 test('everything can be said', () => {
-  const argv = ['--listen', '[::]:0', '--data=/d', '--env-file', '/e', '--empty', '--log-level', 'error'];
+  const argv = ['--listen', '[::]:0', '--data=/d', '--env-file', '/e', '--empty', '--model-speed', '2.5'];
+  argv.push('--log-level', 'error');
   expect(given(argv)).toEqual({
     listen: { host: '::', port: 0 },
     data: '/d',
     envFile: '/e',
     modelPool: false,
+    modelSpeed: 2.5,
     logLevel: 'error',
   });
 });
@@ -63,6 +66,9 @@ test.each([
   [['--data', ''], '--data needs a path'],
   [['--env-file='], '--env-file needs a path'],
   [['--log-level', 'loud'], 'expected one of silent, error, warn, info'],
+  [['--model-speed', '0'], '--model-speed 0: expected model seconds per second, 0.001 to 1000'],
+  [['--model-speed='], '--model-speed : expected model seconds'],
+  [['--model-speed'], 'argument missing'],
   [['--nonsense'], "Unknown option '--nonsense'"],
   [['word'], "Unexpected argument 'word'"],
   [['--empty=yes'], '--empty'],

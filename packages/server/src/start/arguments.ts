@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Result } from '@xenolith/base';
+import { parseModelSpeed, usualModelSpeed } from '@xenolith/host';
 import { logLevels, type LogLevel } from './log.ts';
 
 export interface ListenAddress {
@@ -17,6 +18,8 @@ export interface Arguments {
   readonly data: string;
   readonly envFile: string | undefined;
   readonly modelPool: boolean;
+  /** Model seconds per second of the wall clock. */
+  readonly modelSpeed: number;
   /** Undefined to suit where the log goes to. */
   readonly logLevel: LogLevel | undefined;
 }
@@ -34,6 +37,7 @@ export const usage = `xenolithd: the XenAPI of a pool of Xen hosts
                       $XDG_STATE_HOME/xenolith or ~/.local/state/xenolith for others)
   --env-file FILE     write XENOLITH_URL, XENOLITH_USER and XENOLITH_PASSWORD there once ready
   --empty             begin with an empty pool instead of a small modelled one (first start only)
+  --model-speed N     model seconds per second, for all modelled hosts (1); max for as fast as the processor goes
   --log-level LEVEL   ${logLevels.join(', ')} (warn on a terminal, info otherwise)
   --help              this text
 `;
@@ -43,6 +47,7 @@ const options = {
   data: { type: 'string' },
   'env-file': { type: 'string' },
   empty: { type: 'boolean' },
+  'model-speed': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -67,6 +72,8 @@ export function parseArguments(
   for (const name of ['data', 'env-file'] as const) {
     if (values[name] === '') return { ok: false, error: `--${name} needs a path` };
   }
+  const modelSpeed = parseModelSpeed(values['model-speed'] ?? String(usualModelSpeed));
+  if (!modelSpeed.ok) return { ok: false, error: `--model-speed ${values['model-speed']}: ${modelSpeed.error}` };
   const logLevel = logLevels.find((level) => level === values['log-level']);
   if (values['log-level'] !== undefined && logLevel === undefined) {
     return { ok: false, error: `--log-level ${values['log-level']}: expected one of ${logLevels.join(', ')}` };
@@ -78,6 +85,7 @@ export function parseArguments(
       data: resolve(values.data ?? defaultDataDirectory(environment, isRoot)),
       envFile: values['env-file'] === undefined ? undefined : resolve(values['env-file']),
       modelPool: values.empty !== true,
+      modelSpeed: modelSpeed.value,
       logLevel,
     },
   };

@@ -1,4 +1,5 @@
 import { shellQuote } from '@xenolith/wire';
+import { environmentLines } from './env-file.ts';
 
 export interface Readiness {
   readonly version: string;
@@ -12,7 +13,10 @@ export interface Readiness {
   readonly loopback: boolean;
 }
 
-/** What is told once xenolithd is ready: where it listens, who logs in, and three lines that work as they stand. */
+/**
+ * What is told once xenolithd is ready: where it listens, who logs in, lines for a shell that xe is used in, and three
+ * lines that work as they stand.
+ */
 export function banner(ready: Readiness): string {
   const { url, user } = ready;
   const password = ready.password ?? 'PASSWORD';
@@ -39,6 +43,10 @@ xenolithd ${ready.version} is ready (${(ready.elapsedMs / 1000).toFixed(2)} s)
   log in as   ${who}
   state in    ${ready.data}
 
+For xe, in another shell:
+${environmentLines(ready)
+  .map((line) => `  export ${line}`)
+  .join('\n')}
 Try:
   npx xe -s ${shellQuote(url)} -u ${user} -pw ${shellQuote(password)} vm-list
   curl -s ${shellQuote(`${url}/jsonrpc`)} -d ${shellQuote(login)}

@@ -1,5 +1,26 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
+
+/**
+ * Sees that a file could be written, before there is anything to write.
+ * @throws the system's error
+ */
+export function assertPlaceForFile(path: string): void {
+  const directory = dirname(path);
+  if (!statSync(directory).isDirectory()) throw new Error(`${directory} is no directory`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) throw new Error(`${path} is a directory`);
+  accessSync(directory, constants.W_OK);
+}
 
 /**
  * Writes a file that its owner alone may read, under its name whole or not at all, and on disk when this returns.

@@ -6,6 +6,7 @@ import { parseArguments, usage, type Arguments } from './arguments.ts';
 import { banner } from './banner.ts';
 import { writeEnvFile } from './env-file.ts';
 import { openLog } from './log.ts';
+import { assertPlaceForFile } from './private-file.ts';
 import { rootPasswordFile } from './root-password.ts';
 import { StartError } from './start-error.ts';
 
@@ -38,7 +39,9 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function run({ listen, data, envFile, modelPool, logLevel }: Arguments): Promise<void> {
+async function run({ listen, data, envFile, modelPool, modelSpeed, logLevel }: Arguments): Promise<void> {
+  // Before anything is made: whoever cannot be told the password should not have one made.
+  if (envFile !== undefined) writing(envFile, () => assertPlaceForFile(envFile));
   const log = openLog(logLevel ?? (process.stderr.isTTY ? 'warn' : 'info'));
   let running: Xenolithd | undefined;
   let asked = false;
@@ -46,7 +49,7 @@ async function run({ listen, data, envFile, modelPool, logLevel }: Arguments): P
     asked = true;
     return running?.close() ?? Promise.resolve();
   });
-  running = await startXenolithd({ ...listen, data, modelPool, log });
+  running = await startXenolithd({ ...listen, data, modelPool, modelSpeed, log });
   const { url, user, password } = running;
   if (asked) {
     // Told to end while it was starting.
@@ -55,10 +58,10 @@ async function run({ listen, data, envFile, modelPool, logLevel }: Arguments): P
   }
   if (envFile !== undefined) {
     try {
-      writeEnvFile(envFile, { url, user, password });
+      writing(envFile, () => writeEnvFile(envFile, { url, user, password }));
     } catch (error) {
       await running.close();
-      throw new StartError(`${envFile} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
     }
   }
   process.stdout.write(
@@ -73,6 +76,15 @@ async function run({ listen, data, envFile, modelPool, logLevel }: Arguments): P
       loopback: isLoopback(listen.host),
     }),
   );
+}
+
+/** @throws StartError when the action on a file fails */
+function writing(path: string, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    throw new StartError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /**

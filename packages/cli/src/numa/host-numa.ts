@@ -1,0 +1,45 @@
+/** `xenolith host numa`: where the memory of a host's domains is, as text, JSON or a picture. */
+import { parseXeArguments, type Environment } from '../xe/arguments.ts';
+import { openServer } from '../xe/open-server.ts';
+import { report } from '../xe/report.ts';
+import type { Rpc } from '../xe/rpc.ts';
+import { chooseHost } from '../xl/world.ts';
+import { numaPicture, type NumaPicture } from './numa-picture.ts';
+import { numaSvg } from './numa-svg.ts';
+import { numaText } from './numa-text.ts';
+
+export interface HostNumaOptions {
+  readonly json?: boolean;
+  /** File to write the picture into. */
+  readonly svg?: string;
+}
+
+/** The host with this name or uuid; the only host of the pool when none is named. Throws UsageError, and what calls throw. */
+export async function readNumaPicture(rpc: Rpc, wanted: string | undefined): Promise<NumaPicture> {
+  return await numaPicture({ rpc, ref: await chooseHost(rpc, wanted) });
+}
+
+/** Runs the command and sets the exit code of the process: 1 for a failure, 2 for a wrong command line. */
+export async function runHostNuma(
+  wanted: string | undefined,
+  { json = false, svg }: HostNumaOptions,
+  { environment, rcText }: { readonly environment: Environment; readonly rcText: string },
+): Promise<void> {
+  try {
+    const rpc = await openServer(parseXeArguments([], environment, rcText).server);
+    try {
+      const picture = await readNumaPicture(rpc, wanted);
+      if (svg !== undefined) {
+        const { writeFile } = await import('node:fs/promises');
+        await writeFile(svg, numaSvg(picture));
+      }
+      process.stdout.write(json ? `${JSON.stringify(picture, undefined, 2)}\n` : numaText(picture));
+    } finally {
+      await rpc.close();
+    }
+  } catch (error) {
+    const { code, text } = await report(error, json);
+    process.stderr.write(`${text}\n`);
+    process.exitCode = code;
+  }
+}
