@@ -31,7 +31,7 @@ export async function withFileLock<T>(
         reject(error);
       };
       const timer = setTimeout(
-        () => giveUp(new LabError('TIMED_OUT', `another process holds ${path}`)),
+        () => giveUp(new LabError('TIMED_OUT', `another xenolith lab command is at work: it holds ${path}`)),
         options.timeoutMs,
       );
       const patience = setTimeout(() => options.onWait?.(), 200);

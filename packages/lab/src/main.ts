@@ -10,7 +10,7 @@ import { labUp } from './lab/up.ts';
 import { parseMemoryMiB } from './machine/shape.ts';
 
 const USAGE =
-  'usage: main.ts up [--hosts N] [--nodes N] [--cpus N] [--memory 4G] | status | down   [--state DIRECTORY] [--cache DIRECTORY]\n';
+  'usage: main.ts up [--hosts N] [--nodes N] [--cpus N] [--memory 4G] [--dom0-mem 1G,max:1G] | status | down   [--state DIRECTORY] [--cache DIRECTORY]\n';
 
 function number(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text);
@@ -25,7 +25,7 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
   const { positionals, values } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { hosts: text, nodes: text, cpus: text, memory: text, state: text, cache: text },
+    options: { hosts: text, nodes: text, cpus: text, memory: text, 'dom0-mem': text, state: text, cache: text },
   });
   const stateDirectory = values.state ?? defaultStateDirectory();
   switch (positionals.join(' ')) {
@@ -38,6 +38,7 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
       const lab = await labUp({
         hosts: number(values.hosts),
         shape,
+        xenOptions: { dom0Mem: values['dom0-mem'] },
         stateDirectory,
         cacheDirectory: values.cache,
         progress,

@@ -5,7 +5,8 @@ export const GUEST_UP_MARKER = 'xenolith guest up';
 
 /**
  * The guest's set-up: kernel modules, then what the kernel command line asks for.
- * `ip4=ADDRESS/PREFIX` and `gw4=ADDRESS` give eth0 an address and a default route.
+ * `ip4=ADDRESS/PREFIX` and `gw4=ADDRESS` give eth0 an address and a default route. `spin=N` has N processes compute for ever;
+ * with `wake=SECONDS` one sleeps for so long again and again, in its shell, so that it does next to nothing when it wakes.
  */
 function guestRc(modules: readonly string[]): string {
   return `#!/bin/sh
@@ -21,6 +22,8 @@ for word in $(cat /proc/cmdline); do
   case $word in
     ip4=*) ip4=\${word#ip4=} ;;
     gw4=*) gw4=\${word#gw4=} ;;
+    spin=*) spin=\${word#spin=} ;;
+    wake=*) wake=\${word#wake=} ;;
     hostname=*) hostname "\${word#hostname=}" ;;
   esac
 done
@@ -33,6 +36,15 @@ disks=
 for disk in /sys/block/xvd*; do [ -e "$disk" ] && disks="$disks \${disk##*/}:$(($(cat $disk/size) / 2))KiB"; done
 read -r uptime _ < /proc/uptime
 echo "${GUEST_UP_MARKER}: $(hostname) $(uname -r) vcpus=$(grep -c ^processor /proc/cpuinfo) disks=\${disks# } ip4=$ip4 uptime=$uptime"
+spinner=0
+while [ $spinner -lt \${spin:-0} ]; do
+  while :; do :; done &
+  spinner=$((spinner + 1))
+done
+if [ -n "$wake" ]; then
+  busybox mkfifo /run/never
+  while :; do read -t "$wake" never; done <>/run/never &
+fi
 `;
 }
 

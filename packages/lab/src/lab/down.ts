@@ -5,6 +5,7 @@ import { defaultStateDirectory, exists } from '../cache.ts';
 import { LabError } from '../lab-error.ts';
 import { findProcesses, signalOwn, waitForEnd } from '../machine/process.ts';
 import { switchSocketPath } from '../link/switch-process.ts';
+import { CLIENT_KEY_FILE } from './ssh.ts';
 
 const LOCK_TIMEOUT_MS = 60_000;
 const END_TIMEOUT_MS = 10_000;
@@ -43,8 +44,8 @@ export async function stopLab(stateDirectory: string): Promise<number> {
     'switch.sock',
     'switch.pid',
     'switch.log',
-    'id_ed25519',
-    'id_ed25519.pub',
+    CLIENT_KEY_FILE,
+    `${CLIENT_KEY_FILE}.pub`,
     'known_hosts',
   ];
   for (const name of left) await rm(join(stateDirectory, name), { recursive: true, force: true });

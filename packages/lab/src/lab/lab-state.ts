@@ -112,7 +112,8 @@ export function parseLab(json: string): Lab {
   const lab = fields(value, 'it');
   if (lab['version'] !== FORMAT_VERSION) throw bad('version', `${FORMAT_VERSION}`);
   const accelerator = text(lab, 'accelerator', 'lab');
-  if (accelerator !== 'tcg' && accelerator !== 'kvm') throw bad('lab.accelerator', 'tcg or kvm');
+  if (accelerator !== 'tcg' && accelerator !== 'kvm' && accelerator !== 'icount')
+    throw bad('lab.accelerator', 'tcg, kvm or icount');
   const shape = fields(lab['shape'], 'shape');
   const hosts = lab['hosts'];
   if (!Array.isArray(hosts)) throw bad('hosts', 'a list');

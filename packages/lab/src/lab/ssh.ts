@@ -3,6 +3,9 @@ import { runProgram } from '../program.ts';
 import { shellQuote } from './identity.ts';
 import type { LabHost } from './lab-state.ts';
 
+/** The key that may log in to every host of a lab, in its state directory. */
+export const CLIENT_KEY_FILE = 'id_ed25519';
+
 /** Options of the system's ssh take a value in double quotes when it holds spaces. */
 function optionValue(path: string): string {
   return `"${path}"`;

@@ -24,6 +24,8 @@ export type HostStatus = {
   readonly sshGreets: boolean;
   /** Resident memory of the process, in bytes; absent when it is gone. */
   readonly residentBytes?: number;
+  /** Why Xen ended, in its words, when it is gone and its console says so. */
+  readonly panic?: string;
 };
 
 export type LabStatus = {
@@ -44,10 +46,24 @@ async function residentBytes(pid: number): Promise<number | undefined> {
   return match === null ? undefined : Number(match[1]) * 1024;
 }
 
+/** The last panic on a console: its pCPU, and the lines up to the rule of stars below (xen/drivers/char/console.c, panic). */
+export function panicOnConsole(text: string): string | undefined {
+  const lines = text.split(/\r?\n/).map((line) => line.replace(/^\(XEN\) ?/, ''));
+  const first = lines.findLastIndex((line) => /^Panic on CPU \d+:/.test(line));
+  if (first === -1) return undefined;
+  const rule = lines.findIndex((line, index) => index > first && line.startsWith('****'));
+  return lines
+    .slice(first, rule === -1 ? undefined : rule)
+    .join(' ')
+    .trim();
+}
+
 /** Looks at one host. */
 export async function hostStatus(host: LabHost): Promise<HostStatus> {
-  if (!(await isProcessWithArgument(host.pid, join(host.directory, 'qemu.pid'))))
-    return { host, condition: 'gone', sshGreets: false };
+  if (!(await isProcessWithArgument(host.pid, join(host.directory, 'qemu.pid')))) {
+    const panic = panicOnConsole(await readFile(host.consoleLogPath, 'latin1').catch(() => ''));
+    return { host, condition: 'gone', sshGreets: false, ...(panic === undefined ? {} : { panic }) };
+  }
   const memory = await residentBytes(host.pid);
   const known = memory === undefined ? {} : { residentBytes: memory };
   const condition = await qmpCommand(host.qmpSocketPath, 'query-status', undefined, {
@@ -74,6 +90,7 @@ export function hostStatusText(status: HostStatus): string {
   const { host, condition } = status;
   const memory =
     status.residentBytes === undefined ? '' : `, ${Math.round(status.residentBytes / 1024 ** 2)} MiB resident`;
+  const panic = status.panic === undefined ? '' : ` (Xen said: ${status.panic})`;
   const ssh = condition === 'running' ? (status.sshGreets ? ', ssh answers' : ', ssh does not answer') : '';
-  return `${host.name}: ${condition}${ssh}, root@${host.ssh.address}:${host.ssh.port}, ${host.bridgeAddress} on xenbr0, pid ${host.pid}${memory}`;
+  return `${host.name}: ${condition}${panic}${ssh}, root@${host.ssh.address}:${host.ssh.port}, ${host.bridgeAddress} on xenbr0, pid ${host.pid}${memory}`;
 }

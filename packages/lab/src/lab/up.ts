@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -8,28 +7,27 @@ import { defaultCacheDirectory, defaultStateDirectory, ensureImage } from '../ca
 import { withFileLock } from '../file-lock.ts';
 import { startSwitch } from '../link/switch-process.ts';
 import { LabError } from '../lab-error.ts';
-import { runOnAgent } from '../machine/agent.ts';
 import { chooseAccelerator, probeKvm } from '../machine/kvm-probe.ts';
 import type { HostLink, QemuMachine } from '../machine/qemu-argv.ts';
 import { ensureSavedState, imageParts, machineFiles, startQemu } from '../machine/saved-state.ts';
 import type { Accelerator, MachineShape, WantedShape } from '../machine/shape.ts';
 import { machineShape } from '../machine/shape.ts';
+import { xenOptions, type WantedXenOptions, type XenOptions } from '../machine/xen-options.ts';
 import { requireTools, RUN_TOOLS } from '../needed-tool.ts';
 import type { Progress } from '../progress.ts';
 import { partOfProgress } from '../progress.ts';
 import { runProgram } from '../program.ts';
 import { hostsDirectory, labLockPath, stopLab } from './down.ts';
-import { bridgeAddress, identityScript, linkMac } from './identity.ts';
+import { giveIdentity, hostKeyPath, hostName } from './give-identity.ts';
+import { bridgeAddress, linkMac } from './identity.ts';
 import type { Lab, LabHost, LabSwitch } from './lab-state.ts';
 import { readLab, writeLab } from './lab-state.ts';
-import { sshGreets } from './ssh.ts';
+import { CLIENT_KEY_FILE, sshGreets } from './ssh.ts';
 import { hostStatus } from './status.ts';
 
 const HOSTS_MAX = 32;
 const LOCK_TIMEOUT_MS = 10_000;
 const KEYGEN_TIMEOUT_MS = 30_000;
-/** Below a second on an idle machine. */
-const IDENTITY_TIMEOUT_MS = 60_000;
 const SSH_TIMEOUT_MS = 60_000;
 /** The port is chosen free, but somebody may take it before QEMU does. */
 const PORT_TRIES = 3;
@@ -41,6 +39,8 @@ const LOOPBACK = '127.0.0.1';
 export type LabUpOptions = {
   readonly hosts?: number | undefined;
   readonly shape?: WantedShape | undefined;
+  /** For Xen's command line; each value is another saved state. */
+  readonly xenOptions?: WantedXenOptions | undefined;
   /** `auto`, the default, takes KVM only where a probe boots Xen under it. */
   readonly accelerator?: Accelerator | 'auto' | undefined;
   /** Images and saved states, shared by all labs of a user. */
@@ -52,21 +52,13 @@ export type LabUpOptions = {
   readonly signal?: AbortSignal | undefined;
 };
 
-/** The name of the host with this index, counted from 1. */
-export function hostName(index: number): string {
-  return `lab${index}`;
-}
-
-async function makeKey(
-  path: string,
-  comment: string,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly secret: string; readonly public: string }> {
+/** Makes a key pair and gives the public half. */
+async function makeKey(path: string, comment: string, signal: AbortSignal | undefined): Promise<string> {
   await runProgram(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', path], {
     timeoutMs: KEYGEN_TIMEOUT_MS,
     signal,
   });
-  return { secret: await readFile(path, 'utf8'), public: (await readFile(`${path}.pub`, 'utf8')).trim() };
+  return (await readFile(`${path}.pub`, 'utf8')).trim();
 }
 
 /** A port of 127.0.0.1 that nobody listens on just now. */
@@ -91,6 +83,7 @@ type Plan = {
   readonly imageDirectory: string;
   readonly savedDisk: string;
   readonly shape: MachineShape;
+  readonly xen: XenOptions;
   readonly accelerator: Accelerator;
   readonly link: HostLink;
   readonly authorizedKey: string;
@@ -125,13 +118,14 @@ async function restoreHost(
   // A copy, or shared blocks where the file system can: the saved state must be in the very file the host writes to.
   await copyFile(plan.savedDisk, files.diskPath, constants.COPYFILE_FICLONE);
   await chmod(files.diskPath, 0o600);
-  const hostKey = await makeKey(join(directory, 'host_key'), name, signal);
+  const hostKey = await makeKey(hostKeyPath(directory), name, signal);
   const macAddress = linkMac(index);
   const { pid, port } = await startOnFreePort(
     {
       ...files,
       image: imageParts(plan.imageDirectory),
       shape: plan.shape,
+      xen: plan.xen,
       accelerator: plan.accelerator,
       link: plan.link,
       linkMac: macAddress,
@@ -139,23 +133,7 @@ async function restoreHost(
     },
     signal,
   );
-  const allHosts = Array.from(
-    { length: plan.hostCount },
-    (_, other) => `${bridgeAddress(other + 1)} ${hostName(other + 1)}`,
-  );
-  const script = identityScript(
-    {
-      name,
-      bridgeAddress: bridgeAddress(index),
-      macAddress,
-      hostKey: hostKey.secret,
-      authorizedKey: plan.authorizedKey,
-      hostsLines: allHosts,
-      randomSeed: randomBytes(64).toString('base64'),
-    },
-    Date.now(),
-  );
-  await runOnAgent(files.agentSocketPath, script, IDENTITY_TIMEOUT_MS, signal);
+  await giveIdentity({ index, directory, agentSocketPath: files.agentSocketPath }, plan, signal);
   const host: LabHost = {
     name,
     index,
@@ -164,7 +142,7 @@ async function restoreHost(
       address: LOOPBACK,
       port,
       user: 'root',
-      keyPath: join(stateDirectory, 'id_ed25519'),
+      keyPath: join(stateDirectory, CLIENT_KEY_FILE),
       knownHostsPath: join(stateDirectory, 'known_hosts'),
     },
     bridgeAddress: bridgeAddress(index),
@@ -177,7 +155,7 @@ async function restoreHost(
   };
   if (!(await sshGreets(host, SSH_TIMEOUT_MS, signal)))
     throw new LabError('BOOT_FAILED', `${name} is up, but its ssh does not answer`);
-  return { host, knownHosts: knownHostsLine(port, hostKey.public) };
+  return { host, knownHosts: knownHostsLine(port, hostKey) };
 }
 
 async function refuseWhenUp(stateDirectory: string): Promise<void> {
@@ -203,7 +181,7 @@ async function startHosts(plan: Omit<Plan, 'link' | 'authorizedKey'>, progress: 
   const { stateDirectory, hostCount, signal } = plan;
   await stopLab(stateDirectory);
   await mkdir(hostsDirectory(stateDirectory), { mode: 0o700 });
-  const clientKey = await makeKey(join(stateDirectory, 'id_ed25519'), 'xenolith-lab', signal);
+  const clientKey = await makeKey(join(stateDirectory, CLIENT_KEY_FILE), 'xenolith-lab', signal);
   let wire: LabSwitch | undefined;
   if (hostCount > 1) wire = await startSwitch(stateDirectory);
   const link: HostLink = wire === undefined ? { kind: 'alone' } : { kind: 'switch', socketPath: wire.socketPath };
@@ -212,7 +190,7 @@ async function startHosts(plan: Omit<Plan, 'link' | 'authorizedKey'>, progress: 
   // All are waited for even when one fails: what is started later than the clean-up would be left over.
   const results = await Promise.allSettled(
     Array.from({ length: hostCount }, async (_, index) => {
-      const restored = await restoreHost({ ...plan, link, authorizedKey: clientKey.public }, index + 1);
+      const restored = await restoreHost({ ...plan, link, authorizedKey: clientKey }, index + 1);
       ready += 1;
       progress(`${restored.host.name} is ready`, ready / hostCount);
       return restored;
@@ -250,6 +228,7 @@ export async function labUp(options: LabUpOptions = {}): Promise<Lab> {
     throw new LabError('BAD_OPTION', `hosts must be a whole number from 1 to ${HOSTS_MAX}, not ${hostCount}`);
   }
   const shape = machineShape(options.shape);
+  const xen = await xenOptions(options.xenOptions, shape.memoryMiB);
   const cacheDirectory = resolve(options.cacheDirectory ?? defaultCacheDirectory());
   const stateDirectory = resolve(options.stateDirectory ?? defaultStateDirectory());
   const progress = options.progress ?? (() => {});
@@ -257,7 +236,8 @@ export async function labUp(options: LabUpOptions = {}): Promise<Lab> {
   await requireTools(RUN_TOOLS);
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   await chmod(stateDirectory, 0o700);
-  return withFileLock(labLockPath(stateDirectory), { timeoutMs: LOCK_TIMEOUT_MS, signal }, async () => {
+  const onWait = (): void => progress('waiting for another lab command', 0);
+  return withFileLock(labLockPath(stateDirectory), { timeoutMs: LOCK_TIMEOUT_MS, signal, onWait }, async () => {
     await refuseWhenUp(stateDirectory);
     const imageDirectory = await ensureImage({ cacheDirectory, progress: partOfProgress(progress, 0, 0.4), signal });
     const { accelerator } = await chooseAccelerator(options.accelerator ?? 'auto', () =>
@@ -267,13 +247,14 @@ export async function labUp(options: LabUpOptions = {}): Promise<Lab> {
       cacheDirectory,
       imageDirectory,
       shape,
+      xen,
       accelerator,
       progress: partOfProgress(progress, 0.4, 0.8),
       signal,
     });
     try {
       return await startHosts(
-        { stateDirectory, imageDirectory, savedDisk, shape, accelerator, hostCount, signal },
+        { stateDirectory, imageDirectory, savedDisk, shape, xen, accelerator, hostCount, signal },
         partOfProgress(progress, 0.8, 1),
       );
     } catch (error) {

@@ -133,7 +133,7 @@ export async function chooseAccelerator(
   wanted: Accelerator | 'auto',
   probe: () => Promise<KvmProbe>,
 ): Promise<{ readonly accelerator: Accelerator; readonly reason: string }> {
-  if (wanted === 'tcg') return { accelerator: 'tcg', reason: 'asked for' };
+  if (wanted === 'tcg' || wanted === 'icount') return { accelerator: wanted, reason: 'asked for' };
   const { works, reason } = await probe();
   if (works) return { accelerator: 'kvm', reason };
   if (wanted === 'kvm') throw new LabError('BAD_OPTION', `KVM cannot be used: ${reason}`);

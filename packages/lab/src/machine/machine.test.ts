@@ -5,11 +5,13 @@ import type { QemuMachine } from './qemu-argv.ts';
 import { qemuArgv } from './qemu-argv.ts';
 import { machineFiles, savedStateKey } from './saved-state.ts';
 import { DEFAULT_SHAPE, machineShape, parseMemoryMiB } from './shape.ts';
+import { DEFAULT_XEN_OPTIONS, xenOptions } from './xen-options.ts';
 
 const machine: QemuMachine = {
   ...machineFiles('/s/a,b'),
   accelerator: 'tcg',
   shape: DEFAULT_SHAPE,
+  xen: DEFAULT_XEN_OPTIONS,
   image: { xen: '/c/xen.elf', kernel: '/c/vmlinux', initrd: '/c/initrd.gz' },
   sshPort: 2222,
   link: { kind: 'switch', socketPath: '/s/switch.sock' },
@@ -93,16 +95,54 @@ describe('machineShape', () => {
   });
 });
 
-test('a saved state is for one image, shape, accelerator and QEMU', () => {
-  const parts = { image: 'i', shape: DEFAULT_SHAPE, accelerator: 'tcg', qemu: 'QEMU 7.2' } as const;
+test('only a machine that counts its instructions runs on one thread, as QEMU wants it', () => {
+  const of = (accelerator: QemuMachine['accelerator']): readonly (readonly string[])[] => {
+    const argv = qemuArgv({ ...machine, accelerator });
+    return [valueOf(argv, '-accel'), valueOf(argv, '-icount')];
+  };
+  expect(of('tcg')).toEqual([['tcg,thread=multi'], []]);
+  expect(of('icount')).toEqual([['tcg,thread=single'], ['shift=3']]);
+  expect(of('kvm')).toEqual([['kvm'], []]);
+});
+
+describe('options of Xen', () => {
+  const commandLine = (dom0Mem: string): string | undefined =>
+    valueOf(qemuArgv({ ...machine, xen: { dom0Mem } }), '-append')[0];
+
+  test('dom0_mem is what was asked for, to the letter', async () => {
+    expect(valueOf(qemuArgv(machine), '-append')[0]).toMatch(/^dom0_mem=1024M,max:1024M loglvl=info /);
+    expect(commandLine((await xenOptions({ dom0Mem: 'min:512M,max:50%' }, 4096)).dom0Mem)).toMatch(
+      /^dom0_mem=min:512M,max:50% loglvl=info com1=115200,8n1 console=com1 bootscrub=0 dom0_max_vcpus=1$/,
+    );
+    expect(await xenOptions(undefined, 4096)).toEqual(DEFAULT_XEN_OPTIONS);
+    expect(await xenOptions({ dom0Mem: undefined }, 4096)).toEqual(DEFAULT_XEN_OPTIONS);
+  });
+
+  test.each(['', '2X', '2G max:2G', '2G,', '2G loglvl=none', '100%', '5G', '-5G', '0', 'min:2G,max:1G'])(
+    '%j is refused',
+    async (dom0Mem) => {
+      await expect(xenOptions({ dom0Mem }, 4096)).rejects.toMatchObject({ code: 'BAD_OPTION' });
+    },
+  );
+});
+
+test('a saved state is for one image, shape, command line of Xen, accelerator and QEMU', () => {
+  const parts = {
+    image: 'i',
+    shape: DEFAULT_SHAPE,
+    xen: DEFAULT_XEN_OPTIONS,
+    accelerator: 'tcg',
+    qemu: 'QEMU 7.2',
+  } as const;
   const keys = [
     parts,
     { ...parts, image: 'j' },
     { ...parts, shape: machineShape({ memoryMiB: 8192 }) },
+    { ...parts, xen: { dom0Mem: '1G' } },
     { ...parts, accelerator: 'kvm' as const },
     { ...parts, qemu: 'QEMU 8.0' },
   ].map(savedStateKey);
-  expect(new Set(keys).size).toBe(5);
+  expect(new Set(keys).size).toBe(6);
   expect(keys[0]).toMatch(/^tcg-8c2n4096m-[0-9a-f]{12}$/);
 });
 
@@ -123,7 +163,9 @@ describe('KVM', () => {
       Promise.resolve({ works, reason: 'why' });
     expect(await chooseAccelerator('auto', probe(true))).toEqual({ accelerator: 'kvm', reason: 'why' });
     expect(await chooseAccelerator('auto', probe(false))).toEqual({ accelerator: 'tcg', reason: 'why' });
-    expect((await chooseAccelerator('tcg', () => Promise.reject(new Error('asked')))).accelerator).toBe('tcg');
+    for (const wanted of ['tcg', 'icount'] as const) {
+      expect((await chooseAccelerator(wanted, () => Promise.reject(new Error('asked')))).accelerator).toBe(wanted);
+    }
     await expect(chooseAccelerator('kvm', probe(false))).rejects.toMatchObject({ code: 'BAD_OPTION' });
   });
 });

@@ -1,6 +1,6 @@
 import { LabError } from '../lab-error.ts';
 import type { Accelerator, MachineShape } from './shape.ts';
-import { DOM0_MEMORY_MIB } from './shape.ts';
+import type { XenOptions } from './xen-options.ts';
 
 /** The name of the saved state inside a host's disk. */
 export const SAVED_STATE_NAME = 'booted';
@@ -17,6 +17,7 @@ export type HostLink = { readonly kind: 'alone' } | { readonly kind: 'switch'; r
 export type QemuMachine = {
   readonly accelerator: Accelerator;
   readonly shape: MachineShape;
+  readonly xen: XenOptions;
   readonly image: { readonly xen: string; readonly kernel: string; readonly initrd: string };
   readonly diskPath: string;
   readonly consoleSocketPath: string;
@@ -85,6 +86,13 @@ function networkArgv(machine: QemuMachine): readonly string[] {
   ];
 }
 
+/** `shift=3`: an instruction takes 8 ns of the machine's time, about as long as it takes here to run it. */
+const acceleratorArgv: Readonly<Record<Accelerator, readonly string[]>> = {
+  tcg: ['-accel', 'tcg,thread=multi', '-cpu', 'qemu64,+svm,+npt'],
+  icount: ['-accel', 'tcg,thread=single', '-icount', 'shift=3', '-cpu', 'qemu64,+svm,+npt'],
+  kvm: ['-accel', 'kvm', '-cpu', 'host'],
+};
+
 /**
  * The command line of a lab host, without the program's name. The devices and their order must be the same when a state is saved and when it is
  * restored; the network's far ends, the paths and the forwarded port may differ.
@@ -96,10 +104,7 @@ export function qemuArgv(machine: QemuMachine): readonly string[] {
   const { image } = machine;
   const socket = (id: string, path: string): string => `socket,id=${id},path=${value(path)},server=on,wait=off`;
   return [
-    '-accel',
-    machine.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm',
-    '-cpu',
-    machine.accelerator === 'tcg' ? 'qemu64,+svm,+npt' : 'host',
+    ...acceleratorArgv[machine.accelerator],
     ...memoryArgv(machine.shape),
     '-display',
     'none',
@@ -124,7 +129,7 @@ export function qemuArgv(machine: QemuMachine): readonly string[] {
     '-kernel',
     image.xen,
     '-append',
-    `dom0_mem=${DOM0_MEMORY_MIB}M,max:${DOM0_MEMORY_MIB}M loglvl=info com1=115200,8n1 console=com1 bootscrub=0 dom0_max_vcpus=1`,
+    `dom0_mem=${machine.xen.dom0Mem} loglvl=info com1=115200,8n1 console=com1 bootscrub=0 dom0_max_vcpus=1`,
     '-initrd',
     `${modulePath(image.kernel)} console=hvc0 panic=-1,${modulePath(image.initrd)}`,
     ...(machine.restore ? ['-loadvm', SAVED_STATE_NAME] : []),

@@ -13,9 +13,10 @@ import type { HostLink, QemuMachine } from './qemu-argv.ts';
 import { MACHINE_VERSION, qemuArgv, SAVED_STATE_NAME } from './qemu-argv.ts';
 import { monitorCommand, openQmp } from './qmp.ts';
 import type { Accelerator, MachineShape } from './shape.ts';
+import { DEFAULT_XEN_OPTIONS, type XenOptions } from './xen-options.ts';
 
 /** About 11 s on an idle machine; a loaded one may take a dozen times as long. */
-const BOOT_TIMEOUT_MS = 240_000;
+export const BOOT_TIMEOUT_MS = 240_000;
 const SAVE_TIMEOUT_MS = 120_000;
 const QEMU_START_TIMEOUT_MS = 60_000;
 const IMAGE_TIMEOUT_MS = 60_000;
@@ -73,11 +74,15 @@ export function savedStateKey(parts: {
   /** The text of the image's manifest, which no two builds share. */
   readonly image: string;
   readonly shape: MachineShape;
+  readonly xen: XenOptions;
   readonly accelerator: Accelerator;
   readonly qemu: string;
 }): string {
   const { cpus, nodes, memoryMiB } = parts.shape;
-  const text = JSON.stringify([MACHINE_VERSION, parts.image, cpus, nodes, memoryMiB, parts.accelerator, parts.qemu]);
+  // Names of before there were options stay as they are: what a user's cache has is still found.
+  const options = parts.xen.dom0Mem === DEFAULT_XEN_OPTIONS.dom0Mem ? [] : [parts.xen.dom0Mem];
+  const machine = [MACHINE_VERSION, parts.image, cpus, nodes, memoryMiB, parts.accelerator, parts.qemu];
+  const text = JSON.stringify([...machine, ...options]);
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 12);
   return `${parts.accelerator}-${cpus}c${nodes}n${memoryMiB}m-${hash}`;
 }
@@ -128,13 +133,14 @@ export async function ensureSavedState(options: {
   readonly cacheDirectory: string;
   readonly imageDirectory: string;
   readonly shape: MachineShape;
+  readonly xen: XenOptions;
   readonly accelerator: Accelerator;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }): Promise<string> {
-  const { cacheDirectory, imageDirectory, shape, accelerator, signal } = options;
+  const { cacheDirectory, imageDirectory, shape, xen, accelerator, signal } = options;
   const image = await readFile(join(imageDirectory, IMAGE_FILES.manifest), 'utf8');
-  const key = savedStateKey({ image, shape, accelerator, qemu: await qemuVersion() });
+  const key = savedStateKey({ image, shape, xen, accelerator, qemu: await qemuVersion() });
   const target = join(cacheDirectory, `state-${key}`);
   await makeOnce(cacheDirectory, target, options, async (work) => {
     const directory = join(work, 'state');
@@ -160,6 +166,7 @@ export async function ensureSavedState(options: {
       ...files,
       image: imageParts(imageDirectory),
       shape,
+      xen,
       accelerator,
       link,
       linkMac: SAVED_MAC,

@@ -1,6 +1,11 @@
 import { LabError } from '../lab-error.ts';
 
-export type Accelerator = 'tcg' | 'kvm';
+/**
+ * How a machine's instructions are run: `tcg` translates them with a thread for each CPU, `kvm` runs them, `icount` translates them on one thread and lets
+ * the machine's clock count instructions. The last is slow, but its time stands still while this machine does something else: what is measured in it does
+ * not depend on how busy this machine is.
+ */
+export type Accelerator = 'tcg' | 'kvm' | 'icount';
 
 /** The hardware of a lab host: pCPUs and memory are spread evenly over the NUMA nodes, a socket a node. */
 export type MachineShape = {
@@ -15,18 +20,18 @@ export type WantedShape = { readonly [Key in keyof MachineShape]?: MachineShape[
 /** What `xenolith lab up` gives when nothing is said. */
 export const DEFAULT_SHAPE: MachineShape = { cpus: 8, nodes: 2, memoryMiB: 4096 };
 
-/** dom0's memory, in MiB; fixed, so that what guests can have is plain. */
-export const DOM0_MEMORY_MIB = 1024;
-
 const CPUS_MAX = 64;
 const NODES_MAX = 8;
 /** dom0 and Xen itself, and a little for a guest. */
 const MEMORY_MIB_MIN = 1536;
 const MEMORY_MIB_MAX = 1024 * 1024;
 
-function whole(name: string, value: number, min: number, max: number): void {
+function whole(name: string, value: number, min: number, max: number, unit = ''): void {
   if (!Number.isSafeInteger(value) || value < min || value > max) {
-    throw new LabError('BAD_OPTION', `${name} must be a whole number from ${min} to ${max}, not ${value}`);
+    throw new LabError(
+      'BAD_OPTION',
+      `${name} must be a whole number from ${min} to ${max}${unit}, not ${value}${unit}`,
+    );
   }
 }
 
@@ -39,7 +44,7 @@ export function machineShape(wanted: WantedShape = {}): MachineShape {
   };
   whole('nodes', shape.nodes, 1, NODES_MAX);
   whole('cpus', shape.cpus, shape.nodes, CPUS_MAX);
-  whole('memoryMiB', shape.memoryMiB, MEMORY_MIB_MIN, MEMORY_MIB_MAX);
+  whole('memory', shape.memoryMiB, MEMORY_MIB_MIN, MEMORY_MIB_MAX, ' MiB');
   if (shape.cpus % shape.nodes !== 0)
     throw new LabError('BAD_OPTION', `${shape.cpus} cpus cannot be spread evenly over ${shape.nodes} nodes`);
   if (shape.memoryMiB % shape.nodes !== 0) {
