@@ -31,6 +31,17 @@ export function median(samples: readonly number[]): number {
 export const spread = (samples: readonly number[], digits = 1): string =>
   `median ${median(samples).toFixed(digits)} (${Math.min(...samples).toFixed(digits)} … ${Math.max(...samples).toFixed(digits)}, n=${samples.length})`;
 
+/**
+ * Seconds of this thread that an action takes. Others may share the machine: what they take of it is theirs.
+ */
+export function cpuSeconds(action: () => void): number {
+  const begin = process.threadCpuUsage();
+  action();
+  const { user, system } = process.threadCpuUsage(begin);
+  // Of something very short nothing may be counted.
+  return Math.max(user + system, 1) / 1e6;
+}
+
 /** Milliseconds that an action takes. */
 export async function timeMs(action: () => Promise<unknown>): Promise<number> {
   const begin = performance.now();

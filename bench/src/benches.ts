@@ -1,8 +1,29 @@
 import { allRecordsJson, allRecordsXml } from './all-records.ts';
 import type { Bench } from './bench.ts';
 import { cheapRead } from './cheap-read.ts';
+import { heapHold } from './heap-hold.ts';
+import { placement } from './placement.ts';
+import { queueing } from './queueing.ts';
+import { schedulerAllocation } from './scheduler-allocation.ts';
+import { schedulerEvents } from './scheduler-events.ts';
+import { schedulerGrowth } from './scheduler-growth.ts';
+import { squeeze } from './squeeze.ts';
 import { npmStart, xeVmList } from './start-up.ts';
 import { vmStart } from './vm-start.ts';
 
 /** All benchmarks, quick ones first. */
-export const benches: readonly Bench[] = [cheapRead, allRecordsJson, allRecordsXml, xeVmList, npmStart, vmStart];
+export const benches: readonly Bench[] = [
+  heapHold,
+  squeeze,
+  placement,
+  schedulerEvents,
+  schedulerAllocation,
+  schedulerGrowth,
+  queueing,
+  cheapRead,
+  allRecordsJson,
+  allRecordsXml,
+  xeVmList,
+  npmStart,
+  vmStart,
+];
