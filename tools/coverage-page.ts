@@ -33,7 +33,12 @@ function namesOf(list: readonly Method[], state: State): readonly string[] {
   return names.length === 0 ? [] : [`- ${state}: ${names.join(', ')}`];
 }
 
+/** Fields of ours in a class of XAPI. */
+const ownFields = (table: ClassTable): readonly string[] =>
+  Object.entries(table.fields).flatMap(([name, field]) => (field.extension === true ? [`\`${name}\``] : []));
+
 function section(table: ClassTable): readonly string[] {
+  const fields = ownFields(table);
   const calls = listed(table.name, false);
   const extensions = listed(table.name, true).map((method) => `\`${method.name}\` (${stateOf(method)})`);
   return [
@@ -45,6 +50,7 @@ function section(table: ClassTable): readonly string[] {
     ...namesOf(calls, 'NOT_IMPLEMENTED'),
     ...namesOf(calls, 'removed'),
     ...(extensions.length === 0 ? [] : [`- calls of ours: ${extensions.join(', ')}`]),
+    ...(fields.length === 0 ? [] : [`- fields of ours: ${fields.join(', ')}`]),
     ...(calls.length + extensions.length === 0 ? ['- no calls of its own'] : []),
     '',
   ];
@@ -52,7 +58,9 @@ function section(table: ClassTable): readonly string[] {
 
 /** The whole page. */
 export function coverageText(): string {
-  const tables: readonly ClassTable[] = Object.values(classTables);
+  const every: readonly ClassTable[] = Object.values(classTables);
+  const tables = every.filter((table) => table.extension !== true);
+  const ours = every.filter((table) => table.extension === true);
   const all = tables.flatMap((table) => listed(table.name, false));
   const rows = tables.map((table) => {
     const calls = listed(table.name, false);
@@ -66,9 +74,10 @@ export function coverageText(): string {
     '',
     'Every class and every field of XAPI exists here, and what follows from the tables alone works for all of them:',
     '`get_record`, `get_all`, `get_all_records`, `get_all_where`, `get_all_records_where`, `get_by_uuid`,',
-    '`get_by_name_label`, and for each field `get_`, `set_`, `add_to_`, `remove_from_`, `add_`, `remove_`.',
-    'Below are the calls that a class has besides. One that is listed as NOT_IMPLEMENTED answers with that error',
-    'and its name, one that is removed answers MESSAGE_REMOVED, as XAPI does.',
+    '`get_by_name_label`, for each field `get_`, and for each field that clients write by its table alone `set_`,',
+    '`add_to_`, `remove_from_`, `add_`, `remove_`. Fields whose setter is a call of its own are written by the calls',
+    'below, or not at all. Below are the calls that a class has besides. One that is listed as NOT_IMPLEMENTED answers',
+    'with that error and its name, one that is removed answers MESSAGE_REMOVED, as XAPI does.',
     '',
     '| class | implemented | NOT_IMPLEMENTED | removed |',
     '| --- | ---: | ---: | ---: |',
@@ -76,6 +85,11 @@ export function coverageText(): string {
     `| all ${tables.length} | ${count(all, 'implemented')} | ${count(all, 'NOT_IMPLEMENTED')} | ${count(all, 'removed')} |`,
     '',
     ...tables.flatMap(section),
+    '## Classes of ours',
+    '',
+    'Additive: a client of plain XenAPI never meets them. `packages/xapi/src/datamodel/extensions.ts` lists all that is ours.',
+    '',
+    ...ours.flatMap(section),
   ].join('\n');
 }
 

@@ -1,6 +1,6 @@
 /** A xenolithd with the small model pool, for one file of tests. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startXenolithd } from '@xenolith/server';
@@ -11,6 +11,8 @@ export interface ModelPool {
   readonly tlsUrl: string;
   readonly user: string;
   readonly password: string;
+  /** PEM: what the server shows over TLS. */
+  readonly certificate: string;
   close(): Promise<void>;
 }
 
@@ -23,6 +25,7 @@ export async function startModelPool(): Promise<ModelPool> {
     tlsUrl: server.url.replace('http:', 'https:'),
     user: server.user,
     password: server.password,
+    certificate: readFileSync(join(data, 'tls-certificate.pem'), 'utf8'),
     async close() {
       await server.close();
       rmSync(data, { recursive: true, force: true });

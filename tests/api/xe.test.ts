@@ -202,6 +202,138 @@ describe('the life of a VM', () => {
   });
 });
 
+describe('the layouts', () => {
+  test('fields of one object', async () => {
+    const uuid = await said('host-list', 'name-label=xen1', '--minimal');
+    expect(await said('host-param-list', `uuid=${uuid}`, 'params=tags,name-label,enabled,cpu_info,uuid')).toMatch(
+      new RegExp(
+        [
+          `uuid \\( RO\\)          : ${uuid}`,
+          '    name-label \\( RW\\): xen1',
+          '       enabled \\( RO\\): true',
+          '      cpu_info \\(MRO\\): cpu_count: 8; .*',
+          '          tags \\(SRW\\): \n\n$',
+        ].join('\n'),
+      ),
+    );
+  });
+
+  test('disks under headings, as values, and as JSON', async () => {
+    const sr = await said('sr-list', 'host=xen1', '--minimal');
+    const vbd = await said('vm-disk-add', 'vm=scratch', 'disk-size=1MiB', 'device=7', `sr-uuid=${sr}`);
+    const vdi = await said('vbd-param-get', `uuid=${vbd}`, 'param-name=vdi-uuid');
+    const [srName] = [await said('sr-param-get', `uuid=${sr}`, 'param-name=name-label')];
+    const shown = await said('vm-disk-list', 'vm=scratch');
+    const tail = shown.slice(shown.indexOf(vbd) - 'Disk 0 VBD:\nuuid ( RO)             : '.length);
+    expect(tail.replace(/^Disk \d/, 'Disk 0').replace(/\nDisk \d/, '\nDisk 0')).toBe(
+      [
+        'Disk 0 VBD:',
+        `uuid ( RO)             : ${vbd}`,
+        '    vm-name-label ( RO): scratch',
+        '       userdevice ( RW): 7',
+        '',
+        '',
+        'Disk 0 VDI:',
+        `uuid ( RO)             : ${vdi}`,
+        '       name-label ( RW): Disk',
+        `    sr-name-label ( RO): ${srName}`,
+        '     virtual-size ( RO): 1048576',
+        '',
+        '',
+      ].join('\n'),
+    );
+    const json: unknown = JSON.parse(await said('vm-disk-list', 'vm=scratch', 'vbd-params=uuid', '--json'));
+    expect(json).toContainEqual({ vbd: { uuid: vbd }, vdi: expect.objectContaining({ uuid: vdi }) });
+    await said('vm-disk-remove', 'vm=scratch', 'device=7');
+    expect(await said('vdi-list', `uuid=${vdi}`)).toBe('');
+  });
+
+  test('one JSON value from every command', async () => {
+    const value = async (...args: readonly string[]): Promise<unknown> => JSON.parse(await said(...args, '--json'));
+    expect(await value('pool-sync-database')).toBe(null);
+    const uuid = await value('vm-clone', 'vm=Xenolith guest (PVH)', 'new-name-label=json');
+    expect(uuid).toEqual(expect.stringMatching(/^[0-9a-f-]{36}$/));
+    expect(await value('template-param-list', `uuid=${String(uuid)}`, 'params=name-label,affinity,VIFs')).toEqual({
+      'name-label': 'json',
+      affinity: null,
+      VIFs: expect.any(Array),
+    });
+    expect(await value('template-uninstall', `template-uuid=${String(uuid)}`, 'force=true')).toBe(null);
+    expect(await value('session-subject-identifier-list')).toEqual([]);
+    const { code, stdout, stderr } = await xe('vm-param-list', 'uuid=x', '--json');
+    expect([code, stdout, JSON.parse(stderr)]).toEqual([
+      1,
+      '',
+      { error: { code: 'UUID_INVALID', params: ['VM', 'x'], message: 'There is no such object.' } },
+    ]);
+  });
+});
+
+describe('what fewer commands do', () => {
+  test('messages, secrets and memory', async () => {
+    const pool = await said('pool-list', '--minimal');
+    const message = await said('message-create', 'name=X', 'priority=3', 'body=a b', `pool-uuid=${pool}`);
+    expect(await said('message-list', 'class=Pool', 'params=body', '--minimal')).toBe('a b');
+    await said('message-destroy', `uuids=${message}`);
+    await said('message-create', 'name=X', 'priority=5', 'body=c', `pool-uuid=${pool}`);
+    await said('message-destroy-all', 'priority=4');
+    expect(await said('message-list', 'name=X', 'params=body', '--minimal')).toBe('c');
+    await said('message-destroy-all', 'after=20200101T00:00:00Z', 'priority=5');
+    expect(await said('message-list', 'name=X')).toBe('');
+    const secret = await said('secret-create', 'value=s');
+    expect(await said('secret-list', '--minimal')).toBe(secret);
+    await said('secret-destroy', `uuid=${secret}`);
+    const vm = await said('vm-create', 'name-label=bare');
+    await said(
+      'vm-memory-limits-set',
+      'vm=bare',
+      'static-min=1MiB',
+      'dynamic-min=2MiB',
+      'dynamic-max=3MiB',
+      'static-max=4MiB',
+    );
+    expect(await said('vm-list', 'name-label=bare', 'params=memory-dynamic-max', '--minimal')).toBe(
+      String(3 * 2 ** 20),
+    );
+    expect(await said('vm-compute-memory-overhead', 'vm=bare')).toBe(String(4 * 2 ** 20));
+    expect(await said('vm-compute-maximum-memory', 'vm=bare', 'total=261MiB')).toBe(String(256 * 2 ** 20));
+    expect(await said('vm-compute-maximum-memory', 'vm=bare', 'total=1MiB', 'approximate=true')).toBe('0');
+    expect(await xe('vm-memory-target-set', 'vm=bare', 'target=3MiB')).toMatchObject({ code: 1 });
+    expect(await xe('vm-memory-target-wait', 'vm=bare')).toMatchObject({ code: 1 });
+    const host = await said('host-list', 'name-label=xen1', '--minimal');
+    const overhead = await said('host-compute-memory-overhead', `uuid=${host}`);
+    expect(overhead).toBe(String(72 * 2 ** 20));
+    expect(await said('host-numa-info', `uuid=${host}`)).toContain('NUMA nodes, ');
+    expect(Number(await said('host-compute-free-memory', `uuid=${host}`))).toBeLessThan(
+      16 * 2 ** 30 - Number(overhead),
+    );
+    expect(await xe('vm-reset-powerstate', 'vm=bare')).toMatchObject({ code: 2 });
+    await said('vm-destroy', `uuid=${vm}`);
+  });
+
+  test('what is to be done to all VMs is not done to control domains, and goes on after a refusal', async () => {
+    const { code, stdout, stderr } = await xe('vm-unpause', '--multiple');
+    expect([code, stdout]).toEqual([1, '']);
+    const vms = (await said('vm-list', 'is-control-domain=false', '--minimal')).split(',');
+    expect(
+      stderr
+        .split('\n')
+        .flatMap((line) => /^([0-9a-f-]{36}): /.exec(line)?.[1] ?? [])
+        .sort(),
+    ).toEqual(vms.sort());
+  });
+
+  test('a certificate that is checked', async () => {
+    const file = join(directory, 'ca.pem');
+    writeFileSync(file, pool.certificate);
+    await said('-s', pool.tlsUrl, '--ca', file, 'pool-list');
+    expect(await xe('-s', pool.tlsUrl, '--verify', 'pool-list')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^Error: .* has a certificate that is not trusted: .*\n$/),
+    });
+  });
+});
+
 describe('what is refused', () => {
   test.each([
     ['an unknown command', ['vm-fly'], 2, /there is no command vm-fly/],
@@ -211,6 +343,8 @@ describe('what is refused', () => {
     ['a word without =', ['vm-start', 'web'], 2, /web: expected key=value/],
     ['nothing chosen', ['vm-start'], 2, /which vm\?/],
     ['more than one', ['vm-start', 'is-a-template=false'], 2, /vms match/],
+    ['no vm that matches', ['vm-start', 'name-label=nobody'], 1, /^Error: no vm matches\n$/],
+    ['a key that a map has not', ['pool-list', 'name-label:x=1'], 2, /has no keys/],
     ['destroying without force', ['vm-uninstall', 'vm=web'], 2, /force=true/],
     ['nothing', [], 2, /^$/],
     ['a uuid of nobody', ['vm-param-list', 'uuid=x'], 1, /Error code: UUID_INVALID\ntype: VM\nuuid: x/],
@@ -273,9 +407,14 @@ describe.skipIf(bash.skip)(`completion in bash ${bash.reason}`, () => {
     ['xe', 'xe vm-list params=power', ['power-state']],
     ['xe', 'xe vm-start vm=scr', ['scratch']],
     ['xe', 'xe vm-start on=xen', ['xen1', 'xen2']],
+    ['xe', 'xe vm-list params=uuid,power-', ['uuid,power-state']],
+    ['xe', 'xe vm-list power-state=ha', ['halted']],
+    ['xe', 'xe vm-install template=Xenolith\\ guest\\ \\(PVH', [String.raw`Xenolith\ guest\ \(PVH\)`]],
+    ['xe', 'xe vm-install template="Xenolith guest (PVH', ['Xenolith guest (PVH)']],
+    ['xe', 'xe vm-list name-label=Control\\ domain\\ on\\ host:', [String.raw`\ xen1`, String.raw`\ xen2`]],
     ['xe', 'xe fly ', []],
     ['xenolith', 'xenolith la', ['lab']],
-    ['xenolith', 'xenolith lab ', ['up', 'status', 'ssh', 'console', 'down']],
+    ['xenolith', 'xenolith lab ', ['up', 'status', 'ssh', 'console', 'validate', 'down']],
     ['xenolith', 'xenolith lab up --n', ['--nodes']],
   ] as const)('%s: %s', async (name, line, words) => {
     expect(await offered(name, line)).toEqual(words);
@@ -296,7 +435,8 @@ describe('xenolith', () => {
   test('a wrong command line is told from a failure', async () => {
     expect(await program('xenolith', ['fly'])).toMatchObject({ code: 2 });
     expect(await program('xenolith', ['lab', 'up', '--hosts', 'x'])).toMatchObject({ code: 2 });
-    expect(await program('xenolith', ['lab', 'up', '--memory', 'x'])).toMatchObject({ code: 1 });
+    expect(await program('xenolith', ['lab', 'up', '--memory', 'x'])).toMatchObject({ code: 2 });
+    expect(await program('xenolith', ['lab', 'up', '--nodes', '3', '--cpus', '8'])).toMatchObject({ code: 2 });
     expect(await program('xenolith', ['--help'])).toMatchObject({ code: 0 });
   });
 

@@ -19,6 +19,7 @@ declare module 'xen-api' {
     });
     readonly status: 'connected' | 'connecting' | 'disconnected';
     readonly pool: CachedObject;
+    readonly sessionId: string;
     readonly objects: {
       readonly all: Readonly<Record<string, CachedObject>>;
       on(event: 'finish', listener: () => void): void;
@@ -31,6 +32,8 @@ declare module 'xen-api' {
     call(method: string, ...params: readonly unknown[]): Promise<unknown>;
     /** Calls `Async.<method>` and waits for its task by watching events. */
     callAsync(method: string, ...params: readonly unknown[]): Promise<unknown>;
+    /** The result of a task, once it has one. */
+    watchTask(ref: string): Promise<unknown>;
     getAllRecords(type: string): Promise<readonly CachedObject[]>;
     getRecord(type: string, ref: string): Promise<CachedObject>;
     getField(type: string, ref: string, field: string): Promise<unknown>;

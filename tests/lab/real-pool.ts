@@ -2,12 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { labDown, labRun, labUp, type LabHost } from '@xenolith/lab';
-import { ref, type Ref } from '@xenolith/base';
+import { hostStatus, hostStatusText, labDown, labRun, labUp, type Lab, type LabHost } from '@xenolith/lab';
 import { startXenolithd, type Xenolithd } from '@xenolith/server';
 import type { Xapi } from '@xenolith/xapi';
+import { Xapi as Client } from 'xen-api';
 
 export interface RealPool {
+  readonly lab: Lab;
   readonly hosts: readonly LabHost[];
   /** The running manager. */
   server(): Xenolithd;
@@ -29,14 +30,46 @@ export async function startRealPool(hosts = 1): Promise<RealPool> {
   const lab = await labUp({ hosts, stateDirectory });
   const server = await startXenolithd({ data, modelPool: false });
   return {
+    lab,
     hosts: lab.hosts,
     server: () => server,
     close: async () => {
       await server.close();
+      for (const status of await Promise.all(lab.hosts.map(hostStatus)))
+        if (status.condition !== 'running') console.error(hostStatusText(status));
       await labDown({ stateDirectory });
       await rm(scratch, { recursive: true, force: true });
     },
   };
+}
+
+/** A pool that has one lab host in it, and a client of the XenAPI that is logged in. */
+export interface JoinedPool extends RealPool {
+  readonly client: Client;
+  readonly machine: LabHost;
+  /** The host's reference. */
+  readonly host: string;
+}
+
+/** Boots a lab host and adds it to a pool, as a client does. */
+export async function startJoinedPool(): Promise<JoinedPool> {
+  const pool = await startRealPool();
+  try {
+    const [machine] = pool.hosts;
+    if (machine === undefined) throw new Error('no host in the lab');
+    const { url, user, password } = pool.server();
+    const client = new Client({ url, auth: { user, password: password ?? '' }, allowUnauthorized: true, debounce: 0 });
+    await client.connect();
+    const host = String(await client.callAsync('host.add', sshAddress(machine), sshOptions(machine)));
+    const close = async (): Promise<void> => {
+      await client.disconnect();
+      await pool.close();
+    };
+    return { ...pool, client, machine, host, close };
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
 }
 
 /** A row of `xl list` in dom0, asked over a connection of our own. */
@@ -79,24 +112,3 @@ export function recordsSay(xapi: Xapi, what: string, test: () => boolean, timeou
     look();
   });
 }
-
-/** The text of a VM's console as the control plane reads it, until it holds `marker`. */
-export async function consoleUntil(xapi: Xapi, vm: string, marker: string, timeoutMs: number): Promise<string> {
-  const console = await xapi.hosts.openConsole(vmRef(vm));
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const timer = setTimeout(() => {
-      console.close();
-      reject(new Error(`no ${marker} on the console within ${timeoutMs} ms:\n${text}`));
-    }, timeoutMs);
-    console.onData((data) => {
-      text += Buffer.from(data).toString('utf8');
-      if (!text.includes(marker)) return;
-      clearTimeout(timer);
-      console.close();
-      resolve(text);
-    });
-  });
-}
-
-export const vmRef = (text: string): Ref<'VM'> => ref<'VM'>(text);

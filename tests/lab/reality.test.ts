@@ -1,9 +1,11 @@
 /** What happens behind the pool's back on real Xen: by hand in dom0, on the network, and to dom0 itself. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cutNetwork, GUEST_INITRD_PATH, GUEST_KERNEL_PATH, killHost, labRun, restoreNetwork } from '@xenolith/lab';
-import type { Ref } from '@xenolith/base';
+import { disposable, type Clock, type Ref } from '@xenolith/base';
+import { openHost } from '@xenolith/host';
+import { systemClock } from '@xenolith/server';
 import type { WireValue } from '@xenolith/wire';
-import type { Xapi } from '@xenolith/xapi';
+import type { HostDriver, Xapi } from '@xenolith/xapi';
 import { labNeeds, requires } from '../requires.ts';
 import { recordsSay, sshAddress, sshOptions, startRealPool, xlList, type RealPool } from './real-pool.ts';
 
@@ -13,6 +15,33 @@ const { skip } = requires(labNeeds);
 const noticedMs = 15_000;
 /** The limit for a host that stops answering. */
 const deadWithinMs = 10_000;
+
+/** How long a command by hand and what it makes a host tell may take. */
+const toldMs = 60_000;
+
+/** A clock on which nothing happens by itself but what is due at once: a driver's poll never is, nor a limit of it. */
+const withoutPoll: Clock = {
+  now: () => systemClock.now(),
+  after: (delayMs, action) => (delayMs < 1000 ? systemClock.after(delayMs, action) : disposable(() => undefined)),
+};
+
+/** Resolves when a driver tells of a picture in which a domain of that name runs, or of one in which none does. */
+function pictureShows(driver: HostDriver, name: string, isThere: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      listening.dispose();
+      settle();
+    };
+    const late = new Error(`no picture ${isThere ? 'with' : 'without'} ${name}`);
+    const timer = setTimeout(() => end(() => reject(late)), toldMs);
+    const listening = driver.onNews((news) => {
+      if (news.kind !== 'domains') return;
+      const isNow = news.picture.domains.some((domain) => domain.name === name && !domain.dying);
+      if (isNow === isThere) end(resolve);
+    });
+  });
+}
 
 describe.skipIf(skip)('following reality on real Xen', () => {
   let pool: RealPool;
@@ -76,6 +105,28 @@ xl create -q /root/${name}.cfg
 
     await labRun(lab(), ['xl', 'destroy', 'by-hand'], { timeoutMs: 60_000 });
     await recordsSay(xapi, 'the VM is halted', () => stateOf('by-hand') === 'Halted', noticedMs);
+  });
+
+  test('what is made and destroyed by hand is told by xenstore’s watches, without the poll', async () => {
+    const { ssh } = lab();
+    const { user, address: hostname, port, keyPath: identityFile, knownHostsPath: knownHostsFile } = ssh;
+    const driver = openHost(
+      { kind: 'ssh', user, hostname, port, identityFile, knownHostsFile },
+      { clock: withoutPoll },
+    );
+    try {
+      await driver.connect();
+      await driver.refresh();
+      const made = pictureShows(driver, 'watched', true);
+      await createByHand('watched');
+      await made;
+      await driver.refresh();
+      const gone = pictureShows(driver, 'watched', false);
+      await labRun(lab(), ['xl', 'destroy', 'watched'], { timeoutMs: 60_000 });
+      await gone;
+    } finally {
+      await driver.close();
+    }
   });
 
   test('a host cut from the network is dead within 10 s, its VMs are not lied about, and it comes back', async () => {

@@ -1,11 +1,16 @@
-/** The main job on real Xen: an unmodified client makes a guest and takes it through its whole life. */
+/** The main job on real Xen: an unmodified client adds a host, makes a guest and takes it through its whole life. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Xapi as Client } from 'xen-api';
+import { Xapi as Client, type CachedObject } from 'xen-api';
 import { GUEST_UP_MARKER } from '@xenolith/lab';
 import { labNeeds, requires } from '../requires.ts';
-import { consoleUntil, sshAddress, sshOptions, startRealPool, xlList, type RealPool } from './real-pool.ts';
+import { GuestLife, type Step } from './guest-life.ts';
+import { sshAddress, sshOptions, startRealPool, xlList, type RealPool } from './real-pool.ts';
+import { WireConsole } from './wire-console.ts';
 
 const { skip } = requires(labNeeds);
+
+/** Half a minute on an idle machine that emulates. */
+const bootTimeoutMs = 240_000;
 
 describe.skipIf(skip)('the life of a guest on real Xen', () => {
   let pool: RealPool;
@@ -35,120 +40,75 @@ describe.skipIf(skip)('the life of a guest on real Xen', () => {
     return client;
   }
 
+  const templateOf = async (client: Client, type: string): Promise<CachedObject | undefined> =>
+    (await client.getAllRecords('VM')).find((vm) => vm['is_default_template'] === true && vm['domain_type'] === type);
+
   test('a host joins by its address, with its figures and templates', async () => {
-    // The pool has no host yet, so the client only serves to call.
-    const { xapi } = pool.server();
-    await xapi.hosts.add(sshAddress(host()), sshOptions(host()));
     const client = await connect('json-rpc');
     try {
+      expect(await client.getAllRecords('host')).toEqual([]);
+      const joined = await client.callAsync('host.add', sshAddress(host()), sshOptions(host()));
       const [record] = await client.getAllRecords('host');
-      expect(record).toMatchObject({ enabled: true, hostname: host().name });
+      expect(record).toMatchObject({ $ref: joined, enabled: true, hostname: host().name });
       expect(record?.['software_version']).toMatchObject({ xen: expect.stringMatching(/^4\./) });
       expect(await client.getAllRecords('host_cpu')).toHaveLength(8);
       const [metrics] = await client.getAllRecords('host_metrics');
       expect(metrics).toMatchObject({ live: true });
-      const templates = (await client.getAllRecords('VM')).filter((vm) => vm['is_default_template'] === true);
-      const types = templates.map((vm) => vm['domain_type']);
-      expect(types).toEqual(expect.arrayContaining(['pv', 'pvh']));
+      for (const type of ['pv', 'pvh']) expect(await templateOf(client, type), type).toBeDefined();
     } finally {
       await client.disconnect();
     }
   });
 
   test.each([
-    ['json-rpc', 'pvh'],
-    ['xml-rpc', 'pv'],
-  ] as const)('over %s: a %s guest from template to destroy', async (transport, type) => {
+    ['json-rpc', 'pvh', 'connect'],
+    ['xml-rpc', 'pv', 'webSocket'],
+  ] as const)('over %s: a %s guest from template to destroy', async (transport, type, way) => {
     const client = await connect(transport);
-    const states: string[] = [];
-    const watch = (vm: string) => (): void => {
-      const state = client.getObject(vm, undefined)?.['power_state'];
-      if (typeof state === 'string' && states.at(-1) !== state) states.push(state);
+    const name = `story-${type}`;
+    const life = await GuestLife.begin(client, (await templateOf(client, type))?.$ref ?? '', name);
+    const does = async (step: Step): Promise<number | undefined> => {
+      await life.does(step);
+      const row = await domainOf(name);
+      expect(Number(await client.getField('VM', life.vm, 'domid')), step.operation).toBe(row?.domid ?? -1);
+      expect(row?.state.includes('p') ?? false, step.operation).toBe(step.to === 'Paused');
+      return row?.domid;
     };
+    const console = async (): Promise<WireConsole> => WireConsole[way](await life.consoleLocation(), client.sessionId);
     try {
-      const template = (await client.getAllRecords('VM')).find(
-        (vm) => vm['is_default_template'] === true && vm['domain_type'] === type,
-      );
-      const name = `story-${type}`;
-      const vm = String(await client.callAsync('VM.clone', template?.$ref, name));
-      client.objects.on('finish', watch(vm));
-      await client.callAsync('VM.provision', vm);
-      const [network] = await client.getAllRecords('network');
-      const [sr] = await client.getAllRecords('SR');
-      const vdi = await client.call('VDI.create', {
-        name_label: 'disk',
-        SR: sr?.$ref,
-        virtual_size: 16 * 1024 * 1024,
-        type: 'user',
-        sharable: false,
-        read_only: false,
-        other_config: {},
-      });
-      await client.call('VBD.create', {
-        VM: vm,
-        VDI: vdi,
-        userdevice: '0',
-        bootable: false,
-        mode: 'RW',
-        type: 'Disk',
-        empty: false,
-        other_config: {},
-        qos_algorithm_type: '',
-        qos_algorithm_params: {},
-      });
-      await client.call('VIF.create', {
-        VM: vm,
-        network: network?.$ref,
-        device: '0',
-        MAC: '',
-        MTU: 1500,
-        other_config: {},
-        qos_algorithm_type: '',
-        qos_algorithm_params: {},
-      });
+      const started = await does({ operation: 'start', args: [false, false], from: 'Halted', to: 'Running' });
+      const first = await console();
+      expect(await first.until(GUEST_UP_MARKER, bootTimeoutMs)).toContain('Linux version');
+      // What the shell answers is not what was typed, which the terminal shows too.
+      first.type('echo answer-$((6 * 7))\n');
+      await first.until('answer-42', bootTimeoutMs);
 
-      await client.callAsync('VM.start', vm, false, false);
-      const started = await domainOf(name);
-      expect(started).toBeDefined();
-      expect(Number(await client.getField('VM', vm, 'domid'))).toBe(started?.domid);
-      const console = await consoleUntil(pool.server().xapi, vm, GUEST_UP_MARKER, 240_000);
-      expect(console).toContain('Linux version');
+      await does({ operation: 'pause', from: 'Running', to: 'Paused' });
+      await does({ operation: 'unpause', from: 'Paused', to: 'Running' });
+      expect(await does({ operation: 'suspend', from: 'Running', to: 'Suspended' })).toBeUndefined();
+      first.close();
+      const resumed = await does({ operation: 'resume', args: [false, false], from: 'Suspended', to: 'Running' });
+      expect(resumed).toBeGreaterThan(started ?? Number.MAX_SAFE_INTEGER);
+      expect(await client.getField('VM', life.vm, 'suspend_VDI')).toBe('OpaqueRef:NULL');
+      const second = await console();
+      second.type('echo still-$((6 * 7))\n');
+      await second.until('still-42', bootTimeoutMs);
+      second.close();
 
-      await client.callAsync('VM.pause', vm);
-      expect((await domainOf(name))?.state).toContain('p');
-      await client.callAsync('VM.unpause', vm);
-      expect((await domainOf(name))?.state).not.toContain('p');
+      const rebooted = await does({ operation: 'clean_reboot', from: 'Running', to: 'Running' });
+      expect(rebooted).toBeGreaterThan(resumed ?? Number.MAX_SAFE_INTEGER);
+      const third = await console();
+      await third.until(GUEST_UP_MARKER, bootTimeoutMs);
+      third.close();
+      expect(await does({ operation: 'clean_shutdown', from: 'Running', to: 'Halted' })).toBeUndefined();
 
-      await client.callAsync('VM.suspend', vm);
-      expect(await domainOf(name)).toBeUndefined();
-      expect(await client.getField('VM', vm, 'power_state')).toBe('Suspended');
-      await client.callAsync('VM.resume', vm, false, false);
-      const resumed = await domainOf(name);
-      expect(resumed).toBeDefined();
-      expect(await client.getField('VM', vm, 'suspend_VDI')).toBe('OpaqueRef:NULL');
-
-      await client.callAsync('VM.clean_reboot', vm);
-      const rebooted = await domainOf(name);
-      expect(rebooted?.domid).toBeGreaterThan(resumed?.domid ?? Number.MAX_SAFE_INTEGER);
-      expect(Number(await client.getField('VM', vm, 'domid'))).toBe(rebooted?.domid);
-      await consoleUntil(pool.server().xapi, vm, GUEST_UP_MARKER, 240_000);
-
-      await client.callAsync('VM.clean_shutdown', vm);
-      expect(await domainOf(name)).toBeUndefined();
-
-      await client.callAsync('VM.start', vm, true, false);
-      expect((await domainOf(name))?.state).toContain('p');
-      await client.callAsync('VM.hard_shutdown', vm);
-      expect(await domainOf(name)).toBeUndefined();
-
-      await client.callAsync('VM.destroy', vm);
-      await client.call('VDI.destroy', vdi);
+      await does({ operation: 'start', args: [true, false], from: 'Halted', to: 'Paused' });
+      expect(await does({ operation: 'hard_shutdown', from: 'Paused', to: 'Halted' })).toBeUndefined();
+      await life.ends();
       await client.barrier();
-      expect(client.getObject(vm, undefined)).toBeUndefined();
-      // What a client that only listens saw; a state shorter than a batch of events may be left out.
-      expect(states).toEqual(expect.arrayContaining(['Halted', 'Running', 'Paused', 'Suspended']));
-      expect(states[0]).toBe('Halted');
+      expect(client.getObject(life.vm, undefined)).toBeUndefined();
     } finally {
+      await life.close();
       await client.disconnect();
     }
   });
@@ -156,8 +116,7 @@ describe.skipIf(skip)('the life of a guest on real Xen', () => {
   test('what xl refuses reaches the client in its own words, and nothing is left half done', async () => {
     const client = await connect('json-rpc');
     try {
-      const template = (await client.getAllRecords('VM')).find((vm) => vm['is_default_template'] === true);
-      const vm = String(await client.call('VM.clone', template?.$ref, 'no "kernel"; here'));
+      const vm = String(await client.call('VM.clone', (await templateOf(client, 'pv'))?.$ref, 'no "kernel"; here'));
       await client.call('VM.provision', vm);
       await client.call('VM.set_PV_kernel', vm, '/nowhere/vmlinux');
       await expect(client.call('VM.start', vm, false, false)).rejects.toThrow(/nowhere|kernel/i);

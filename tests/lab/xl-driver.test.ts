@@ -143,7 +143,7 @@ describe.skipIf(needs.skip)('real Xen', () => {
         },
       };
     },
-    { types: ['pv', 'pvh'], slowTypes: ['pvh'], timeoutMs: 180_000 },
+    { types: ['pv', 'pvh'], slowTypes: ['pvh'], absentScheduler: 'rtds', timeoutMs: 180_000 },
   );
 
   test('a host whose network is cut is dead within ten seconds, and alive again with a picture', async () => {
