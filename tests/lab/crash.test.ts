@@ -66,6 +66,11 @@ interface VmState {
   readonly suspend_VDI: string;
 }
 
+interface Template {
+  readonly is_default_template: boolean;
+  readonly domain_type: string;
+}
+
 describe.skipIf(skip)('a manager that is killed', () => {
   let scratch: string;
   let host: LabHost;
@@ -84,10 +89,10 @@ describe.skipIf(skip)('a manager that is killed', () => {
     gate = await XlGate.install(host);
     manager = await startManager(data());
     await manager.call('host.add', sshAddress(host), sshOptions(host));
-    const vms = (await manager.call('VM.get_all_records')) as Readonly<
-      Record<string, { is_default_template: boolean }>
-    >;
-    const template = Object.keys(vms).find((ref) => vms[ref]?.is_default_template === true);
+    const vms = (await manager.call('VM.get_all_records')) as Readonly<Record<string, Template>>;
+    const isTemplate = ({ is_default_template, domain_type }: Template): boolean =>
+      is_default_template && domain_type === 'pv';
+    const template = Object.entries(vms).find(([, record]) => isTemplate(record))?.[0];
     vm = await manager.call('VM.clone', template, name);
     await manager.call('VM.provision', vm);
   });

@@ -76,7 +76,7 @@ describe.skipIf(skip)('following reality on real Xen', () => {
       input: `set -e
 cat >/root/${name}.cfg <<'CFG'
 name = "${name}"
-type = "pvh"
+type = "pv"
 kernel = "${GUEST_KERNEL_PATH}"
 ramdisk = "${GUEST_INITRD_PATH}"
 extra = "console=hvc0"
@@ -95,7 +95,7 @@ xl create -q /root/${name}.cfg
     expect(xapi.db.get('VM', vmNamed('by-hand')!)).toMatchObject({
       domid: row?.domid,
       resident_on: host,
-      domain_type: 'pvh',
+      domain_type: 'pv',
     });
 
     await labRun(lab(), ['xl', 'pause', 'by-hand'], { timeoutMs: 60_000 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Xapi as Client, type CachedObject } from 'xen-api';
 import { GUEST_UP_MARKER } from '@xenolith/lab';
 import { labNeeds, requires } from '../requires.ts';
+import { afterTripleFault } from './emulator-fault.ts';
 import { GuestLife, type Step } from './guest-life.ts';
 import { sshAddress, sshOptions, startRealPool, xlList, type RealPool } from './real-pool.ts';
 import { WireConsole } from './wire-console.ts';
@@ -25,6 +26,8 @@ describe.skipIf(skip)('the life of a guest on real Xen', () => {
     if (first === undefined) throw new Error('no host in the lab');
     return first;
   };
+
+  const retry = afterTripleFault(host);
 
   async function connect(transport: 'json-rpc' | 'xml-rpc'): Promise<Client> {
     const { url, user, password } = pool.server();
@@ -63,7 +66,7 @@ describe.skipIf(skip)('the life of a guest on real Xen', () => {
   test.each([
     ['json-rpc', 'pvh', 'connect'],
     ['xml-rpc', 'pv', 'webSocket'],
-  ] as const)('over %s: a %s guest from template to destroy', async (transport, type, way) => {
+  ] as const)('over %s: a %s guest from template to destroy', { retry }, async (transport, type, way) => {
     const client = await connect(transport);
     const name = `story-${type}`;
     const life = await GuestLife.begin(client, (await templateOf(client, type))?.$ref ?? '', name);

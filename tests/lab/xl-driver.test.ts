@@ -22,6 +22,7 @@ import type { DomainConfig, HostAddress, HostDriver, HostNews } from '@xenolith/
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '@xenolith/server';
 import { requires } from '../requires.ts';
+import { afterTripleFault } from './emulator-fault.ts';
 
 const needs = requires(['qemu-system-x86_64', 'qemu-img', 'ssh', 'ssh-keygen']);
 
@@ -110,6 +111,7 @@ describe.skipIf(needs.skip)('real Xen', () => {
     lab = await startLab();
   });
   afterAll(() => lab?.stop());
+  const retry = afterTripleFault(theHost);
 
   describeHostDriver(
     'xl over ssh',
@@ -143,7 +145,7 @@ describe.skipIf(needs.skip)('real Xen', () => {
         },
       };
     },
-    { types: ['pv', 'pvh'], slowTypes: ['pvh'], absentScheduler: 'rtds', timeoutMs: 180_000 },
+    { types: ['pv', 'pvh'], slowTypes: ['pvh'], absentScheduler: 'rtds', timeoutMs: 180_000, retry },
   );
 
   test('a host whose network is cut is dead within ten seconds, and alive again with a picture', async () => {

@@ -50,6 +50,8 @@ export interface ConformanceOptions {
   /** A scheduler that Xen is not built with on this host. */
   readonly absentScheduler: SchedulerName;
   readonly timeoutMs: number;
+  /** Failures that show nothing of the driver, after which a test is run again. */
+  readonly retry?: { readonly count: number; readonly condition: RegExp };
 }
 
 /** The harness of a running suite, and what the driver told so far. */

@@ -22,7 +22,8 @@ export function describeHostDriver(
   makeHarness: () => Promise<DriverHarness>,
   options: ConformanceOptions,
 ): void {
-  describe(`${name} as a HostDriver`, { timeout: options.timeoutMs }, () => {
+  const { timeoutMs: timeout, retry } = options;
+  describe(`${name} as a HostDriver`, { timeout, ...(retry === undefined ? {} : { retry }) }, () => {
     const suite = new Suite();
     beforeAll(async () => {
       await suite.begin(await makeHarness());
