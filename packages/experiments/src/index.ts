@@ -22,6 +22,7 @@ export {
 export * from './experiment.ts';
 export { experiments } from './experiments.ts';
 export { capacityExperiment, type CapacityPool, type CapacityQuestion } from './numa/capacity.ts';
+export * from './numa/live-capacity.ts';
 export {
   whatIfExperiment,
   whatIfPolicies,

@@ -19,6 +19,7 @@ export * from './memory/reservation.ts';
 export * from './memory/squeeze.ts';
 export * from './memory/squeeze-policy.ts';
 export * from './memory/squeezed.ts';
+export * from './numa/home-nodes.ts';
 export * from './numa/memory-cost.ts';
 export * from './numa/node-affinity.ts';
 export * from './numa/place-automatically.ts';

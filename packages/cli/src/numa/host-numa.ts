@@ -1,12 +1,11 @@
 /** `xenolith host numa`: where the memory of a host's domains is, as text, JSON or a picture. */
-import { parseXeArguments, type Environment } from '../xe/arguments.ts';
-import { openServer } from '../xe/open-server.ts';
-import { report } from '../xe/report.ts';
+import type { Environment } from '../xe/arguments.ts';
 import type { Rpc } from '../xe/rpc.ts';
 import { chooseHost } from '../xl/world.ts';
 import { numaPicture, type NumaPicture } from './numa-picture.ts';
 import { numaSvg } from './numa-svg.ts';
 import { numaText } from './numa-text.ts';
+import { withServer } from './with-server.ts';
 
 export interface HostNumaOptions {
   readonly json?: boolean;
@@ -23,23 +22,14 @@ export async function readNumaPicture(rpc: Rpc, wanted: string | undefined): Pro
 export async function runHostNuma(
   wanted: string | undefined,
   { json = false, svg }: HostNumaOptions,
-  { environment, rcText }: { readonly environment: Environment; readonly rcText: string },
+  login: { readonly environment: Environment; readonly rcText: string },
 ): Promise<void> {
-  try {
-    const rpc = await openServer(parseXeArguments([], environment, rcText).server);
-    try {
-      const picture = await readNumaPicture(rpc, wanted);
-      if (svg !== undefined) {
-        const { writeFile } = await import('node:fs/promises');
-        await writeFile(svg, numaSvg(picture));
-      }
-      process.stdout.write(json ? `${JSON.stringify(picture, undefined, 2)}\n` : numaText(picture));
-    } finally {
-      await rpc.close();
+  await withServer(login, json, async (rpc) => {
+    const picture = await readNumaPicture(rpc, wanted);
+    if (svg !== undefined) {
+      const { writeFile } = await import('node:fs/promises');
+      await writeFile(svg, numaSvg(picture));
     }
-  } catch (error) {
-    const { code, text } = await report(error, json);
-    process.stderr.write(`${text}\n`);
-    process.exitCode = code;
-  }
+    process.stdout.write(json ? `${JSON.stringify(picture, undefined, 2)}\n` : numaText(picture));
+  });
 }

@@ -190,10 +190,23 @@ describe('capacity', () => {
     expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
   });
 
+  test.each<[readonly string[], RegExp]>([
+    [['--live'], /needs --vm/],
+    [['--vm', '4:1G', '--disk', '20G'], /--disk and --domain-type are of --live/],
+    [['--live', '--vm', '4:1G', '--topology', 'lab-2n8c'], /machines of its own: no --topology/],
+    [['--live', '--vm', '4:1G', '--vms', '4:1G'], /no --vms, no --pool/],
+    [['--live', '--vm', '4:1G', '--policy', 'xl'], /no policy xl here: there is any, best_effort, strict/],
+    [['--live', '--vm', '4:1G', '--disk', '0G'], /Expected SIZE or SIZE@REPOSITORY/],
+    [['--live', '--vm', '4:1G', '--domain-type', 'lxc'], /Allowed choices are pv, pvh, hvm/],
+  ])('%j is refused', (args, message) => {
+    const { status, stderr } = xenolith('capacity', ...args);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
   test("its options are no others'", () => {
     expect(xenolith('numa', '--vm', '4:1G')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('--vm and --pool are of capacity'),
+      stderr: expect.stringContaining('are of capacity'),
     });
   });
 });

@@ -4,12 +4,15 @@ import { setFlagsFromString } from 'node:v8';
 import type { Experiment, ExperimentCase, WhatIfQuestion } from '@xenolith/experiments';
 import type { Machine, Topology } from '@xenolith/hypervisor';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { rcText } from '../xe/program.ts';
 import { addDom0Options, asksForDom0, predictDom0, type Dom0Options } from './dom0-prediction.ts';
 import {
   addNumaOptions,
   asksForCapacity,
+  asksForLive,
   asksForPlacement,
   capacityQuestion,
+  liveAsk,
   numaQuestion,
   type KnownMachine,
   type NumaOptions,
@@ -114,8 +117,9 @@ async function runExperimentCommand(name: string | undefined, options: Experimen
     return;
   }
   if (asksForCapacity(options) || (name === 'capacity' && options.vms !== undefined)) {
-    if (name !== 'capacity') throw usage('--vm and --pool are of capacity');
-    await reportCapacity(options);
+    if (name !== 'capacity') throw usage('--vm, --pool, --live, --disk and --domain-type are of capacity');
+    if (options.case.length > 0 || options.trace !== undefined) throw usage('--vm has no --case and no --trace');
+    await (asksForLive(options) ? reportLiveCapacity(options) : reportCapacity(options));
     return;
   }
   if (asksForPlacement(options)) {
@@ -236,12 +240,25 @@ async function reportPlacement(options: ExperimentOptions): Promise<void> {
 }
 
 async function reportCapacity(options: ExperimentOptions): Promise<void> {
-  if (options.case.length > 0 || options.trace !== undefined) throw usage('--vm has no --case and no --trace');
   const machine = options.topology === undefined ? undefined : await machineOf(options.topology);
   const question = await capacityQuestion(options, machine, usage);
   const { capacityExperiment } = await import('@xenolith/experiments');
   const run = { seed: options.seed, durationNs: 0 };
   await report(capacityExperiment(question), run, { ...options, runs: 1, threads: 1 });
+}
+
+async function reportLiveCapacity(options: ExperimentOptions): Promise<void> {
+  if (options.topology !== undefined) throw usage('a pool has machines of its own: no --topology');
+  const ask = liveAsk(options, usage);
+  const [{ withServer }, { readLiveCapacity }, { liveCapacityExperiment }] = await Promise.all([
+    import('../numa/with-server.ts'),
+    import('../numa/live-capacity.ts'),
+    import('@xenolith/experiments'),
+  ]);
+  await withServer({ environment: process.env, rcText: rcText() }, options.json === true, async (rpc) => {
+    const experiment = liveCapacityExperiment(await readLiveCapacity(rpc, ask));
+    await report(experiment, { seed: options.seed, durationNs: 0 }, { ...options, runs: 1, threads: 1 });
+  });
 }
 
 async function reportDom0(options: ExperimentOptions): Promise<void> {

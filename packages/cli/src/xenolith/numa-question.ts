@@ -1,8 +1,10 @@
 /** Questions about VMs on a machine of one's own: `xenolith experiment numa --vms …` and `xenolith experiment capacity --vm …`. */
 import { gibBytes, mibBytes } from '@xenolith/base';
 import type { CapacityPool, CapacityQuestion, VmGroup, WhatIfPolicy, WhatIfQuestion } from '@xenolith/experiments';
-import type { Topology } from '@xenolith/hypervisor';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { OverheadDomainType, Topology } from '@xenolith/hypervisor';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { LiveAsk } from '../numa/live-capacity.ts';
+import type { DiskSize } from '../numa/repositories.ts';
 
 /** Options of a question; the others are the experiment's. */
 export interface NumaOptions {
@@ -10,6 +12,9 @@ export interface NumaOptions {
   readonly policy?: string;
   readonly vm?: VmGroup;
   readonly pool: readonly CapacityPool[];
+  readonly live?: true;
+  readonly disk: readonly DiskSize[];
+  readonly domainType?: OverheadDomainType;
 }
 
 export const addNumaOptions = (command: Command): Command =>
@@ -19,10 +24,13 @@ export const addNumaOptions = (command: Command): Command =>
       'numa: instead, what if these VMs were on the machine of --topology? As 8x4:2G,1x16:32G: eight of 4 vCPUs and 2 GiB, one of 16 and 32',
       vmGroups,
     )
-    .option('--policy <names>', 'numa: only these placements of the VMs: any, best_effort, strict, xl')
+    .option(
+      '--policy <names>',
+      'numa: only these placements of the VMs: any, best_effort, strict, xl; capacity --live: one of the first three',
+    )
     .option(
       '--vm <size>',
-      'capacity: how many more VMs of this size fit on the machine of --topology, after --vms? As 4:2G',
+      'capacity: how many more VMs of this size fit on the machine of --topology, after --vms, or --live? As 4:2G',
       oneVm,
     )
     .option(
@@ -30,12 +38,31 @@ export const addNumaOptions = (command: Command): Command =>
       'capacity: a cpupool, as batch=0-7,16; may be given several times (one of all pCPUs)',
       (text: string, pools: readonly CapacityPool[]) => [...pools, pool(text)],
       [],
+    )
+    .option('--live', 'capacity: in the pool at XENOLITH_URL, as it is now')
+    .option(
+      '--disk <size@repository>',
+      'capacity --live: a disk of each VM, as 20G or 20G@NAME; may be given several times',
+      (text: string, disks: readonly DiskSize[]) => [...disks, disk(text)],
+      [],
+    )
+    .addOption(
+      new Option('--domain-type <type>', 'capacity --live: what the VMs are (pvh, the dearest in memory)').choices([
+        'pv',
+        'pvh',
+        'hvm',
+      ]),
     );
 
 export const asksForPlacement = (options: NumaOptions): boolean =>
   options.vms !== undefined || options.policy !== undefined;
 
-export const asksForCapacity = (options: NumaOptions): boolean => options.vm !== undefined || options.pool.length > 0;
+export const asksForCapacity = (options: NumaOptions): boolean =>
+  options.vm !== undefined || options.pool.length > 0 || asksForLive(options);
+
+/** Options that only a pool that is there has an answer for. */
+export const asksForLive = ({ live, disk: disks, domainType }: NumaOptions): boolean =>
+  live === true || disks.length > 0 || domainType !== undefined;
 
 const vmsMax = 512;
 const vcpusMax = 512;
@@ -76,6 +103,16 @@ function pool(text: string): CapacityPool {
   }
   if (match === null || pcpus.size === 0) throw new InvalidArgumentError('Expected NAME=PCPUS, as batch=0-7,16.');
   return { name: match[1]!, pcpus: [...pcpus].sort((a, b) => a - b) };
+}
+
+const tib = 1024;
+
+function disk(text: string): DiskSize {
+  const match = /^(\d{1,6})([MGT])(?:@(.+))?$/is.exec(text);
+  const [, size = '0', unit = 'M', repository] = match ?? [];
+  const bytes = Number(size) * { M: mibBytes, G: gibBytes, T: tib * gibBytes }[unit.toUpperCase() as 'M' | 'G' | 'T'];
+  if (bytes < mibBytes) throw new InvalidArgumentError('Expected SIZE or SIZE@REPOSITORY, as 20G.');
+  return { bytes, ...(repository === undefined ? {} : { repository }) };
 }
 
 /** A machine, and what `xl info -n` printed there if it is known by that. */
@@ -121,6 +158,24 @@ export async function capacityQuestion(
     vms,
     vm,
   };
+}
+
+const livePolicies = ['any', 'best_effort', 'strict'] as const;
+
+/**
+ * What a command line asks of a pool that is there.
+ * @throws what `usage` makes for a command line that asks for something that cannot be
+ */
+export function liveAsk(options: NumaOptions, usage: (message: string) => Error): LiveAsk {
+  const { live, vm, vms, pool: pools, policy: name, disk: disks, domainType: type = 'pvh' } = options;
+  if (live !== true) throw usage('--disk and --domain-type are of --live');
+  if (vm === undefined) throw usage('a question about capacity needs --vm');
+  if (vms !== undefined || pools.length > 0) throw usage('a pool has VMs and cpupools of its own: no --vms, no --pool');
+  const policy = livePolicies.find((each) => each === name);
+  if (name !== undefined && policy === undefined)
+    throw usage(`no policy ${name} here: there is ${livePolicies.join(', ')}`);
+  const { vcpus, memoryMib } = vm;
+  return { vm: { vcpus, memoryMib, type }, disks, ...(policy && { policy }) };
 }
 
 /**

@@ -32,7 +32,8 @@ export interface XlHost {
   readonly warn: (line: string) => void;
 }
 
-const recordsOf = async (rpc: Rpc, className: string): Promise<readonly (readonly [string, WireStruct])[]> => {
+/** All records of a class, by reference. Throws what a call throws. */
+export const recordsOf = async (rpc: Rpc, className: string): Promise<readonly (readonly [string, WireStruct])[]> => {
   const all = await rpc.call(`${className}.get_all_records`);
   return Object.entries(isStruct(all) ? all : {}).flatMap(([ref, record]) => (isStruct(record) ? [[ref, record]] : []));
 };
@@ -122,7 +123,7 @@ export const textsOf = (value: WireValue | undefined): Texts =>
   Object.fromEntries(Object.entries(isStruct(value) ? value : {}).map(([key, text]) => [key, textOf(text)]));
 
 /** Rows of texts that a call answers. */
-export async function tableOf({ rpc, ref }: XlHost, method: string): Promise<readonly Texts[]> {
+export async function tableOf({ rpc, ref }: Pick<XlHost, 'rpc' | 'ref'>, method: string): Promise<readonly Texts[]> {
   const rows = await rpc.call(method, ref);
   return (isArray(rows) ? rows : []).map(textsOf);
 }

@@ -1,6 +1,7 @@
 /** How many more VMs of one size fit on a machine, cpupool by cpupool, and with their memory on as few nodes as one needs. */
 import { present } from '@xenolith/base';
 import {
+  nodesNeeded,
   placeByPolicy,
   topologyPresets,
   type NumaOccupant,
@@ -8,7 +9,7 @@ import {
   type PolicyPlacementRequest,
   type Topology,
 } from '@xenolith/hypervisor';
-import type { Experiment } from '../experiment.ts';
+import type { Experiment, Measure } from '../experiment.ts';
 import type { VmGroup } from './what-if.ts';
 
 export interface CapacityQuestion {
@@ -20,6 +21,10 @@ export interface CapacityQuestion {
   readonly vms: readonly VmGroup[];
   /** How many of these? */
   readonly vm: Omit<VmGroup, 'count'>;
+  /** What runs there already; what is free is without their memory. */
+  readonly occupants?: readonly NumaOccupant[];
+  /** What these have of each node. */
+  readonly heldMib?: readonly number[];
 }
 
 export interface CapacityPool {
@@ -47,23 +52,24 @@ const kibOf = (mib: number): number => mib * 1024;
 class Host {
   readonly #question: CapacityQuestion;
   readonly #freeKib: number[];
-  readonly #occupants: NumaOccupant[] = [];
+  readonly #occupants: NumaOccupant[];
 
   constructor(question: CapacityQuestion) {
     this.#question = question;
     this.#freeKib = question.freeMib.map(kibOf);
+    this.#occupants = [...(question.occupants ?? [])];
     for (const { count, ...vm } of question.vms) {
       for (let each = 0; each < count; each++) this.start(question.cpupools[0]!, vm, 'best_effort');
     }
   }
 
-  /** @returns on how many nodes it is; undefined where it does not fit */
+  /** @returns whether it fits */
   start(
     cpupool: CapacityPool,
     { vcpus, memoryMib }: CapacityQuestion['vm'],
     policy: NumaPolicy,
     nodesMax?: number,
-  ): number | undefined {
+  ): boolean {
     const request: PolicyPlacementRequest = {
       topology: this.#question.topology,
       freeKib: this.#freeKib,
@@ -76,13 +82,13 @@ class Host {
       ...(nodesMax === undefined ? {} : { nodesMax }),
     };
     const placement = placeByPolicy(request);
-    if (!placement.ok) return undefined;
-    const { reservation, nodes } = placement.value;
+    if (!placement.ok) return false;
+    const { reservation } = placement.value;
     const takenKib = reservation.kibByNode.reduce((sum, kib) => sum + kib, 0);
-    if (takenKib < request.memoryKib) return undefined;
+    if (takenKib < request.memoryKib) return false;
     for (const [node, kib] of reservation.kibByNode.entries()) this.#freeKib[node]! -= kib;
     this.#occupants.push(reservation);
-    return nodes.length;
+    return true;
   }
 
   vcpusIn({ name }: CapacityPool): number {
@@ -90,18 +96,22 @@ class Host {
   }
 }
 
-/** How many more VMs fit in a pool. A VM that needs more than what the pool has by itself fits no time. */
-export function capacityOf(question: CapacityQuestion, cpupool: CapacityPool): Capacity {
-  const { topology, vm } = question;
+/**
+ * How many more VMs fit in a pool. A VM that needs more than what the pool has by itself fits no time.
+ * @param most more are not counted
+ */
+export function capacityOf(question: CapacityQuestion, cpupool: CapacityPool, most = capacityMax): Capacity {
+  const { topology, vm, freeMib, heldMib = [] } = question;
   const places = cpupool.pcpus.map((pcpu) => topology.pcpus[pcpu]!);
   const cores = new Set(places.map(({ socket, core }) => `${socket} ${core}`)).size;
-  // On the machine as it is with nothing in the way: as few nodes as can be.
-  const needed = new Host({ ...question, vms: [] }).start(cpupool, vm, 'strict');
+  const emptyKib = freeMib.map((free, node) => kibOf(free + (heldMib[node] ?? 0)));
+  const alone = { topology, cpupool, vcpus: vm.vcpus, memoryKib: kibOf(vm.memoryMib) };
+  const needed = nodesNeeded({ ...alone, freeKib: emptyKib });
   const count = (policy: NumaPolicy, vcpusMax: number): number => {
     const host = new Host(question);
     let fitting = 0;
-    while (fitting < capacityMax && host.vcpusIn(cpupool) + vm.vcpus <= vcpusMax) {
-      if (host.start(cpupool, vm, policy, policy === 'any' ? undefined : needed) === undefined) break;
+    while (fitting < most && host.vcpusIn(cpupool) + vm.vcpus <= vcpusMax) {
+      if (!host.start(cpupool, vm, policy, policy === 'any' ? undefined : needed)) break;
       fitting++;
     }
     return fitting;
@@ -113,6 +123,13 @@ export function capacityOf(question: CapacityQuestion, cpupool: CapacityPool): C
     cores: needed === undefined ? 0 : count('strict', cores),
   };
 }
+
+export const capacityMeasures: readonly Measure[] = [
+  { name: 'memory', unit: 'VMs', what: 'by memory alone, on whatever nodes' },
+  { name: 'local', unit: 'VMs', what: 'each on as few nodes as one needs' },
+  { name: 'threads', unit: 'VMs', what: 'the same, with a thread for each vCPU' },
+  { name: 'cores', unit: 'VMs', what: 'the same, with a core for each vCPU' },
+];
 
 export function capacityExperiment(question: CapacityQuestion): Experiment {
   const { vcpus, memoryMib } = question.vm;
@@ -129,12 +146,7 @@ export function capacityExperiment(question: CapacityQuestion): Experiment {
       {
         name: 'capacity',
         what: 'how many more of these VMs fit, by what is asked for?',
-        measures: [
-          { name: 'memory', unit: 'VMs', what: 'by memory alone, on whatever nodes' },
-          { name: 'local', unit: 'VMs', what: 'each on as few nodes as one needs' },
-          { name: 'threads', unit: 'VMs', what: 'the same, with a thread for each vCPU' },
-          { name: 'cores', unit: 'VMs', what: 'the same, with a core for each vCPU' },
-        ],
+        measures: capacityMeasures,
         variants: question.cpupools.map((pool) => ({
           name: pool.name,
           run: () => ({ ...capacityOf(question, pool) }),

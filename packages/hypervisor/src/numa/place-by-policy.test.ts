@@ -4,6 +4,7 @@ import { topologyPresets } from '../topology/presets.ts';
 import { topologyOf } from '../topology/topology-of.ts';
 import { buildTopology } from '../topology/topology.ts';
 import {
+  nodesNeeded,
   placeByPolicy,
   type NumaOccupant,
   type NumaReservation,
@@ -64,6 +65,26 @@ test.each<[string, Partial<PolicyPlacementRequest>, unknown]>([
   ['VMs of another pool on the same node do not count', { occupants: [occupant(8, [0], 'other')] }, [0]],
 ])('%s', (_, change, nodes) => {
   expect(nodesOf({ ...twoNodes, ...change })).toEqual(nodes);
+});
+
+test.each<[string, Partial<PolicyPlacementRequest>, number | undefined]>([
+  ['one', {}, 1],
+  ['by vCPUs', { vcpus: 12 }, 2],
+  ['by memory', { memoryKib: 7 * gibKib }, 2],
+  ['one, whoever is there', { occupants: [occupant(16, [0]), occupant(16, [1])] }, 1],
+  [
+    'memory on the one node and pCPUs on the other',
+    { freeKib: [5 * gibKib, 0], cpupool: pool([0, 8, 9, 10, 11]) },
+    undefined,
+  ],
+  [
+    'both, as neither has the memory and the pCPUs',
+    { freeKib: [5 * gibKib, gibKib / 2], cpupool: pool([0, 8, 9, 10, 11]) },
+    2,
+  ],
+  ['more than there is', { vcpus: 17 }, undefined],
+])('nodes that a VM needs: %s', (_, change, nodes) => {
+  expect(nodesNeeded({ ...twoNodes, ...change })).toBe(nodes);
 });
 
 describe('policies', () => {

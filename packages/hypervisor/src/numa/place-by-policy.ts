@@ -104,6 +104,19 @@ export function placeByPolicy(request: PolicyPlacementRequest): Result<PolicyPla
   return ok({ nodes, [request.policy === 'strict' ? 'hardAffinity' : 'softAffinity']: pcpus, reservation });
 }
 
+/** What {@link nodesNeeded} wants to know of a VM; `freeKib` is what would be free if there were no other. */
+export type NodesNeededRequest = Pick<
+  PolicyPlacementRequest,
+  'topology' | 'freeKib' | 'cpupool' | 'vcpus' | 'memoryKib'
+>;
+
+/** How many nodes a VM needs with no other in its way; undefined where it fits on none, however many. */
+export function nodesNeeded(alone: NodesNeededRequest): number | undefined {
+  const request: PolicyPlacementRequest = { ...alone, occupants: [], reservations: [], policy: 'strict' };
+  const found = bestSet(request, roomsOf(request));
+  return found.ok ? found.value.length : undefined;
+}
+
 /** The nodes that the pool has pCPUs on, with what is free there when all starts under way are done. */
 function roomsOf({ topology, freeKib, cpupool, occupants, reservations }: PolicyPlacementRequest): readonly Room[] {
   const pool = ascending(cpupool.pcpus).map((pcpu) => topology.pcpus[pcpu]!);

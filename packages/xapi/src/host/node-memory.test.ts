@@ -1,6 +1,7 @@
+import { homeNodes } from '@xenolith/hypervisor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { homeNodes, nodeMemoryOf, numaFields } from './node-memory.ts';
+import { nodeMemoryOf, numaFields } from './node-memory.ts';
 
 test.each([
   ['nothing', [], [0, false, {}]],

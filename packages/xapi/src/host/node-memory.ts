@@ -1,5 +1,6 @@
 /** On which NUMA nodes the memory of one host's VMs is: looked at after domains came or went, and kept in their metrics. */
 import { disposable, type Disposable, type Ref } from '@xenolith/base';
+import { homeNodes } from '@xenolith/hypervisor';
 import type { DomainNodeMemory, DomainPicture, HostDriver } from '../host-driver.ts';
 import type { RecordOf } from '../datamodel/types.ts';
 import type { Xapi } from '../xapi.ts';
@@ -8,17 +9,6 @@ import type { Xapi } from '../xapi.ts';
 const quietMs = 5000;
 /** … or when the first that was not looked at has waited for so long. */
 const patienceMs = 60_000;
-/** A share below this is what a toolstack or a ring took elsewhere; it does not make a VM one of that node. */
-const leastShare = 0.01;
-
-/** The nodes that memory is on, but for slivers; ascending. */
-export function homeNodes(bytesByNode: readonly number[]): readonly number[] {
-  const total = bytesByNode.reduce((sum, size) => sum + size, 0);
-  return [...bytesByNode.keys()].filter((node) => {
-    const size = bytesByNode[node] ?? 0;
-    return size > 0 && size >= total * leastShare;
-  });
-}
 
 /** Memory by node as `VM_metrics` has it. */
 export const nodeMemoryOf = ({

@@ -1,5 +1,6 @@
 /** What the records say was on a host: for hosts whose state lives in our process only. */
 import { bytes, domId, nodeId, type Ref, type Uuid } from '@xenolith/base';
+import { homeNodes } from '@xenolith/hypervisor';
 import type { DomainConfig, RememberedHost } from '../host-driver.ts';
 import { XapiError } from '../errors.ts';
 import { domainConfig } from '../vm/domain-config.ts';
@@ -7,7 +8,7 @@ import { numaPolicyOf } from '../vm/numa-policy.ts';
 import { keptTarget } from '../vm/start-memory.ts';
 import type { Xapi } from '../xapi.ts';
 import { knownCpupools } from './cpupool-records.ts';
-import { homeNodes, nodeMemoryOf } from './node-memory.ts';
+import { nodeMemoryOf } from './node-memory.ts';
 
 export function rememberedHost(xapi: Xapi, host: Ref<'host'>): RememberedHost {
   const { db } = xapi;

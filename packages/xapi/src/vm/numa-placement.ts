@@ -4,7 +4,9 @@
  */
 import { err, nodeId, ok, pcpuId, type Ref, type Result } from '@xenolith/base';
 import {
+  homeNodes,
   libxlNeedKib,
+  nodesNeeded,
   placeByPolicy,
   topologyOf,
   type NumaOccupant,
@@ -14,7 +16,7 @@ import {
 import { XapiError } from '../errors.ts';
 import { defaultCpupool, pcpusOf } from '../host/cpupool-records.ts';
 import type { DomainConfig, DomainPlacement } from '../host-driver.ts';
-import { homeNodes, nodeMemoryOf } from '../host/node-memory.ts';
+import { nodeMemoryOf } from '../host/node-memory.ts';
 import { isOutcomeKnown } from '../host-error.ts';
 import type { Xapi } from '../xapi.ts';
 import { cpupoolOn } from './cpupool-placement.ts';
@@ -164,23 +166,22 @@ function requestFor(
   };
   const memoryKib = libxlNeedKib(memory);
   const free = hosts.nodesFree(host);
-  const nodesMax = policy === 'strict' ? nodesNeeded(xapi, host, pcpus, { vcpus: vm.VCPUs_max, memoryKib }) : undefined;
   const own = heldBytes(xapi, ref, host);
   const freeKib = ledger.unpromisedKib(free.map((size) => Math.floor(size / 1024)));
+  const topology = topologyOf({
+    node: facts.pcpus.map(({ node }) => node),
+    socket: facts.pcpus.map(({ socket }) => socket),
+    core: facts.pcpus.map(({ core }) => core),
+    distances: facts.nodes.map(({ distances }) => distances),
+  });
+  const wanted = { topology, cpupool: { name: pool ?? '', pcpus }, vcpus: vm.VCPUs_max, memoryKib };
+  const nodesMax = policy === 'strict' ? nodesNeeded({ ...wanted, freeKib: emptyKib(xapi, host) }) : undefined;
   return {
-    topology: topologyOf({
-      node: facts.pcpus.map(({ node }) => node),
-      socket: facts.pcpus.map(({ socket }) => socket),
-      core: facts.pcpus.map(({ core }) => core),
-      distances: facts.nodes.map(({ distances }) => distances),
-    }),
+    ...wanted,
     freeKib: freeKib.map((kib, node) => kib + Math.floor(((own[node] ?? 0) + (moreBytes[node] ?? 0)) / 1024)),
-    cpupool: { name: pool ?? '', pcpus },
     occupants: occupantsOf(xapi, ref, host),
     reservations: ledger.starting.map((each) => ({ ...each, kibByNode: [] })),
     policy,
-    vcpus: vm.VCPUs_max,
-    memoryKib,
     ...(nodesMax === undefined ? {} : { nodesMax }),
   };
 }
@@ -199,39 +200,13 @@ function heldBytes(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): readonly numb
   return nodes.map((node) => (homes.includes(node) ? bytes / homes.length : 0));
 }
 
-/** The nodes that a VM would need if there were no other on the host. */
-function nodesNeeded(
-  xapi: Xapi,
-  host: Ref<'host'>,
-  pcpus: readonly number[],
-  { vcpus, memoryKib }: { readonly vcpus: number; readonly memoryKib: number },
-): number {
+/** What would be free of a host's nodes, in KiB, without its VMs: not what a node spans, as there are holes in it, Xen and dom0. */
+function emptyKib(xapi: Xapi, host: Ref<'host'>): readonly number[] {
   const { db, hosts } = xapi;
-  const { nodes, pcpus: all } = hosts.factsOf(host);
-  // Not what a node spans: there are holes in it, and what Xen and dom0 have.
-  const taken = db.get('host', host).resident_VMs.map((ref) => heldBytes(xapi, ref, host));
-  const free = hosts.nodesFree(host);
-  const rooms = nodes
-    .map(({ node }) => ({
-      kib: taken.reduce((sum, memory) => sum + (memory[node] ?? 0), free[node] ?? 0) / 1024,
-      threads: pcpus.filter((place) => all[place]?.node === node).length,
-    }))
-    .filter(({ threads }) => threads > 0);
-  const fewest = (sizes: readonly number[], needed: number): number => {
-    let left = needed;
-    const index = sizes.toSorted((a, b) => b - a).findIndex((size) => (left -= size) <= 0);
-    return index === -1 ? sizes.length : index + 1;
-  };
-  return Math.max(
-    fewest(
-      rooms.map(({ kib }) => kib),
-      memoryKib,
-    ),
-    fewest(
-      rooms.map(({ threads }) => threads),
-      vcpus,
-    ),
-  );
+  const held = db.get('host', host).resident_VMs.map((ref) => heldBytes(xapi, ref, host));
+  return hosts
+    .nodesFree(host)
+    .map((free, node) => held.reduce((sum, memory) => sum + (memory[node] ?? 0), free) / 1024);
 }
 
 /** The VMs that run on a host, except the one that is placed and those whose start is still in the ledger. */

@@ -1,8 +1,8 @@
 /** What a VM's NUMA policy is, and what it says of a VM that runs. */
 import type { PcpuId, Ref } from '@xenolith/base';
-import type { NumaPolicy } from '@xenolith/hypervisor';
+import { homeNodes, type NumaPolicy } from '@xenolith/hypervisor';
 import type { RecordOf } from '../datamodel/types.ts';
-import { homeNodes, nodeMemoryOf } from '../host/node-memory.ts';
+import { nodeMemoryOf } from '../host/node-memory.ts';
 import type { Xapi } from '../xapi.ts';
 
 /** The policy of a VM on a host: its own, else the host's, else to place it where it fits. */
