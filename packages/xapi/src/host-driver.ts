@@ -208,7 +208,7 @@ export interface DomainPicture {
 export interface HostFigures {
   readonly memoryTotalBytes: Bytes;
   readonly memoryFreeBytes: Bytes;
-  /** Free memory by NUMA node; absent where the host does not tell. */
+  /** Free memory of NUMA nodes, in the order of {@link HostFacts.nodes}; absent where the host does not tell. */
   readonly nodesFreeBytes?: readonly Bytes[];
   /** How long each pCPU has been busy since some beginning; absent where the host does not tell. */
   readonly pcpuBusyNs?: readonly Ns[];

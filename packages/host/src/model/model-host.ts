@@ -254,16 +254,21 @@ export class ModelHost {
       }
     }
     if (known.cpupools !== undefined) this.#cpupools.remember(known.cpupools);
-    const pools = new Set(this.#cpupools.list().map(({ name }) => name));
+    const pools = this.#cpupools.list();
     for (const { cpupool, nodes, strict, ...rest } of [...known.domains].sort((a, b) => a.domid - b.domid)) {
       if (this.#hypervisor.domain(rest.domid) !== undefined) continue;
       const on = (nodes ?? []).filter((node) => node < this.shape.nodes);
-      const pcpus = this.#hypervisor.topology.pcpus.filter(({ node }) => on.includes(node)).map(({ pcpu }) => pcpu);
+      const there = this.#hypervisor.topology.pcpus.filter(({ node }) => on.includes(node)).map(({ pcpu }) => pcpu);
       // Its pool may be gone, with nobody to say so: then it is in the first one.
+      const pool = pools.find(({ name }) => name === cpupool);
+      const allowed = (pool ?? pools[0])?.pcpus.filter((pcpu) => rest.cpus?.includes(pcpu) ?? true);
+      const own = there.filter((pcpu) => allowed?.includes(pcpu));
+      // A mask that was set to other nodes holds while it runs.
+      const placement = own.length > 0 ? { nodes: on, pcpus: own, strict } : { nodes: on, pcpus: there, strict: false };
       const domain = {
         ...rest,
-        ...(cpupool === undefined || !pools.has(cpupool) ? {} : { cpupool }),
-        ...(on.length === 0 ? {} : { placement: { nodes: on, pcpus, strict } }),
+        ...(pool === undefined ? {} : { cpupool: pool.name }),
+        ...(on.length === 0 ? {} : { placement }),
       };
       try {
         this.#build(domain, { paused: domain.paused, booted: true, domid: domain.domid });

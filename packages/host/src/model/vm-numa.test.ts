@@ -1,5 +1,6 @@
 /** On which NUMA nodes VMs start: by policy, beside others, in cpupools, at once; and what is refused. */
-import { domId, type Ref } from '@xenolith/base';
+import { bytes, domId, nodeId, type Ref } from '@xenolith/base';
+import type { HostDriver, HostFacts } from '@xenolith/xapi';
 import { describe, expect, test } from 'vitest';
 import { ModelPool, modelAddress, numaModelAddress } from '../testing/model-pool.ts';
 
@@ -22,6 +23,13 @@ function whereIs(pool: ModelPool, vm: Ref<'VM'>): readonly [readonly number[], s
 const all = '0,1,2,3,4,5,6,7';
 const node0 = '0,1,2,3';
 const node1 = '4,5,6,7';
+
+/** Opens it anew with modelled hosts that begin anew, as in the server. */
+async function reopenNew(pool: ModelPool): Promise<void> {
+  pool.puttingBack = true;
+  pool.machines.clear();
+  await pool.reopen();
+}
 
 async function poolWith(count: number): Promise<{ readonly pool: ModelPool; readonly vms: readonly Ref<'VM'>[] }> {
   const pool = await ModelPool.open(1, numaModelAddress);
@@ -130,9 +138,27 @@ describe('best effort, which is what a pool begins with', () => {
       [[256, 0], all, node0],
       [[0, 256], node1, node1],
     ]);
-    pool.puttingBack = true;
-    await pool.reopen();
+    await reopenNew(pool);
     expect(vms.map((vm) => whereIs(pool, vm))).toEqual(before);
+  });
+
+  test('and so do the mask and the cpupool of strict ones', async () => {
+    const { pool, vms } = await poolWith(3);
+    for (const vm of vms) await pool.call('VM.set_numa_affinity_policy', vm, 'strict');
+    await pool.call('VM.set_VCPUs_params', vms[0]!, { mask: '1-2' });
+    const cpus = pool.db.get('host', pool.host()).host_CPUs;
+    const last = cpus.filter((ref) => pool.db.get('host_cpu', ref).number >= 6);
+    for (const cpu of last) await pool.call('cpupool.remove_CPU', pool.db.refs('cpupool')[0]!, cpu);
+    const other = await pool.call<Ref<'cpupool'>>('cpupool.create', pool.host(), 'other', 'credit2', last, {});
+    await pool.call('VM.set_cpupool', vms[1]!, other);
+    for (const vm of vms) await start(pool, vm);
+    // One whose mask was set elsewhere while it ran.
+    await pool.call('VM.set_VCPUs_params', vms[2]!, { mask: '4' });
+    await pool.clock.advanceAsync(10_000);
+    const before = vms.map((vm) => whereIs(pool, vm)[1]);
+    expect(before).toEqual(['1,2', '6,7', '4']);
+    await reopenNew(pool);
+    expect(vms.map((vm) => whereIs(pool, vm)[1])).toEqual(before);
   });
 
   test('on a host of one node nothing is set', async () => {
@@ -140,6 +166,106 @@ describe('best effort, which is what a pool begins with', () => {
     const vm = await pool.newVm();
     await start(pool, vm);
     expect(pool.machine().configOf(domId(pool.vm(vm).domid))?.placement).toBeUndefined();
+  });
+});
+
+describe('a host whose nodes are 0 and 2', () => {
+  const gap = [0, 2] as const;
+  /** What its driver tells, and is told. */
+  const factsOf = (facts: HostFacts): HostFacts => ({
+    ...facts,
+    pcpus: facts.pcpus.map((place) => ({ ...place, node: nodeId(gap[place.node] ?? 0) })),
+    nodes: facts.nodes.map((each) => ({ ...each, node: nodeId(gap[each.node] ?? 0), distances: [10, 255, 20] })),
+  });
+  const gapped = (driver: HostDriver): HostDriver => ({
+    ...driver,
+    connect: async () => factsOf(await driver.connect()),
+    onNews: (listener) =>
+      driver.onNews((news) => listener(news.kind === 'alive' ? { ...news, facts: factsOf(news.facts) } : news)),
+    memoryByNode: async () =>
+      (await driver.memoryByNode()).map(({ domid, bytesByNode: [first, second] }) => ({
+        domid,
+        bytesByNode: [first ?? bytes(0), bytes(0), second ?? bytes(0)],
+      })),
+    create: ({ placement, ...config }, options) => {
+      const nodes = placement?.nodes.map((node) => nodeId(gap.indexOf(node as 0 | 2)));
+      return driver.create(
+        { ...config, ...(placement && { placement: { ...placement, nodes: nodes ?? [] } }) },
+        options,
+      );
+    },
+  });
+
+  test('VMs are placed, counted and refused there by the numbers of the nodes', async () => {
+    const { pool, vms } = await poolWith(3);
+    pool.wrapDriver = gapped;
+    await pool.reopen();
+    for (const vm of vms) {
+      setMemory(pool, vm, 900 * mib);
+      await pool.call('VM.set_numa_affinity_policy', vm, 'strict');
+    }
+    await start(pool, vms[0]!);
+    await start(pool, vms[1]!);
+    expect(vms.slice(0, 2).map((vm) => whereIs(pool, vm))).toEqual([
+      [[900, 0], node0, node0],
+      [[0, 900], node1, node1],
+    ]);
+    // What a VM could give of node 2, before anybody has looked where it is.
+    pool.db.update('VM', vms[1]!, { memory_dynamic_min: 100 * mib });
+    await pool.call('VM.set_VCPUs_params', vms[2]!, { mask: '4-7' });
+    await pool.call('VM.assert_can_boot_here', vms[2]!, pool.host());
+    await pool.call('VM.set_VCPUs_params', vms[2]!, {});
+    setMemory(pool, vms[1]!, 900 * mib);
+    await pool.clock.advanceAsync(10_000);
+    const metrics = vms.map((vm) => pool.db.get('VM_metrics', pool.vm(vm).metrics));
+    expect(metrics[1]).toMatchObject({ numa_node_memory: { 2: 900 * mib }, numa_nodes: 1, numa_optimised: true });
+    expect(await pool.refusal('VM.start', vms[2]!, false, false)).toMatch(/2 nodes are needed, and 1 allowed$/);
+    await pool.call('VM.set_numa_affinity_policy', vms[2]!, 'any');
+    await start(pool, vms[2]!);
+    await pool.clock.advanceAsync(10_000);
+    // On all nodes that there are.
+    expect(pool.db.get('VM_metrics', pool.vm(vms[2]!).metrics)).toMatchObject({ numa_nodes: 2, numa_optimised: false });
+  });
+});
+
+describe('where memory is', () => {
+  const onNodes = (pool: ModelPool, vm: Ref<'VM'>): unknown =>
+    pool.db.get('VM_metrics', pool.vm(vm).metrics).numa_node_memory;
+
+  async function watched(): Promise<{
+    readonly pool: ModelPool;
+    readonly vm: Ref<'VM'>;
+    readonly looks: () => number;
+  }> {
+    const { pool, vms } = await poolWith(1);
+    let looks = 0;
+    pool.wrapDriver = (driver) => ({ ...driver, memoryByNode: () => (looks++, driver.memoryByNode()) });
+    await pool.reopen();
+    pool.db.update('VM', vms[0]!, { memory_static_min: 0, memory_static_max: gib, memory_dynamic_max: gib });
+    await start(pool, vms[0]!);
+    await pool.clock.advanceAsync(30_000);
+    return { pool, vm: vms[0]!, looks: () => looks };
+  }
+
+  test('is looked at again when a balloon has moved', async () => {
+    const { pool, vm } = await watched();
+    expect(onNodes(pool, vm)).toEqual({ 0: gib });
+    await pool.call('VM.set_memory_dynamic_range', vm, 512 * mib, 512 * mib);
+    await pool.clock.advanceAsync(20_000);
+    expect(onNodes(pool, vm)).toEqual({ 0: 512 * mib });
+  });
+
+  test('is not for less than a hundredth, nor when nothing moves', async () => {
+    const { pool, vm, looks } = await watched();
+    const before = looks();
+    await pool.call('VM.set_memory_dynamic_range', vm, 1016 * mib, 1016 * mib);
+    await pool.clock.advanceAsync(300_000);
+    expect(pool.db.get('VM_metrics', pool.vm(vm).metrics).memory_actual).toBe(1016 * mib);
+    expect(looks()).toBe(before);
+    // Small steps come together.
+    await pool.call('VM.set_memory_dynamic_range', vm, 1008 * mib, 1008 * mib);
+    await pool.clock.advanceAsync(300_000);
+    expect([looks(), onNodes(pool, vm)]).toEqual([before + 1, { 0: 1008 * mib }]);
   });
 });
 

@@ -192,6 +192,25 @@ describe('the xl driver', () => {
     expect(news[2]).toMatchObject({ figures: { memoryFreeBytes: fromMib(3027), nodesFreeBytes: [fromMib(3027)] } });
   });
 
+  test('memory by node, where a number is left out', async () => {
+    const gap = info.replace(/node: .*\n.*\n/, '$&   2:      4096       3027      20,255,10\n');
+    dom0.shell = healthy((command) => {
+      if (command.includes('xl debug-keys u'))
+        return {
+          stdout: `(XEN) 'u' pressed -> dumping numa info (now = 1)
+(XEN) Memory location of each domain:
+(XEN) Domain 1 (total: 7):
+(XEN)     Node 0: 4
+(XEN)     Node 2: 3
+`,
+        };
+      return command.includes('/proc/cpuinfo') ? { stdout: facts.replace(info, gap) } : undefined;
+    });
+    const driver = open();
+    expect((await driver.connect()).nodes).toMatchObject([{ node: 0 }, { node: 2, distances: [20, 255, 10] }]);
+    expect(await driver.memoryByNode()).toEqual([{ domid: 1, bytesByNode: [4, 0, 3].map((pages) => pages * 4096) }]);
+  });
+
   test('cpupools are looked at with every sixth look of the poll, and missing when they make no sense', async () => {
     const driver = open();
     await driver.connect();

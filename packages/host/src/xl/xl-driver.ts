@@ -226,9 +226,10 @@ export class XlDriver implements HostDriver {
   async memoryByNode(): Promise<readonly DomainNodeMemory[]> {
     const command = 'xl debug-keys u && xl dmesg';
     const { stdout } = await this.#run(command, scriptHead + command, { timeLimitMs: quickLimitMs, lane: 'look' });
-    const nodes = present(this.#facts, 'facts of a live host').nodes.length;
+    const { nodes } = present(this.#facts, 'facts of a live host');
+    const length = Math.max(-1, ...nodes.map(({ node }) => node)) + 1;
     return readList(() => parseXlNumaDump(stdout)).domains.flatMap(({ domid, pagesByNode }) =>
-      pagesByNode.length === nodes
+      pagesByNode.length === length
         ? [{ domid: domId(domid), bytesByNode: pagesByNode.map((pages) => bytes(pages * xenPageBytes)) }]
         : [],
     );

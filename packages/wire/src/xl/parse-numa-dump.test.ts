@@ -44,6 +44,14 @@ describe('the answer to debug key u', () => {
       { nodes: [], domains: [{ domid: 4, totalPages: 3, pagesByNode: [1, 2] }] },
     ],
     [
+      'of nodes that are not numbered in a row',
+      `${dump}(XEN) Domain 1 (total: 5):\n(XEN)     Node 0: 3\n(XEN)     Node 2: 2\n(XEN)     Node 64: 9\n`,
+      {
+        nodes: [{ node: 0, sizePages: 9, freePages: 4 }],
+        domains: [{ domid: 1, totalPages: 5, pagesByNode: [3, 0, 2] }],
+      },
+    ],
+    [
       'with the nodes of a guest’s own',
       `${dump}(XEN) Domain 1 (total: 5):\n(XEN)     Node 0: 5\n(XEN)      1 vnodes, 2 vcpus, guest physical layout:\n(XEN)          0: pnode  0, vcpus 0-1\n`,
       { nodes: [{ node: 0, sizePages: 9, freePages: 4 }], domains: [{ domid: 1, totalPages: 5, pagesByNode: [5] }] },

@@ -16,6 +16,8 @@ export interface XlNumaDump {
 }
 
 const command = 'xl dmesg';
+/** `MAX_NUMNODES` in Xen. */
+const nodesMax = 64;
 const prefix = /^\(XEN\)(?: \[[^\]]*\])? /;
 const beginning = /^'u' pressed -> dumping numa info/;
 const nodeLine = /^(?:idx\d+ -> )?NODE(\d+) start->\d+ size->(\d+) free->(\d+)/;
@@ -41,9 +43,13 @@ export function parseXlNumaDump(text: string): XlNumaDump {
       current = [];
       const [domid, total] = domain.slice(1).map((digits) => columnNumber(command, digits, line));
       domains.push({ domid: domid ?? 0, totalPages: total ?? 0, pagesByNode: current });
-    } else if (pages !== null && current !== undefined && Number(pages[1]) === current.length) {
+    } else if (pages !== null && current !== undefined && isNext(Number(pages[1]), current)) {
+      // Nodes that are not there have no line.
+      while (current.length < Number(pages[1])) current.push(0);
       current.push(columnNumber(command, pages[2], line));
     } else if (!line.startsWith(' ')) current = undefined;
   }
   return { nodes, domains };
 }
+
+const isNext = (node: number, known: readonly number[]): boolean => node >= known.length && node < nodesMax;

@@ -28,7 +28,7 @@ import { CpuUse } from './cpu-use.ts';
 import { Follower } from './follower.ts';
 import { HostCpupools } from './host-cpupools.ts';
 import { NodeLedger } from './node-ledger.ts';
-import { NodeMemory } from './node-memory.ts';
+import { byNode, NodeMemory } from './node-memory.ts';
 import {
   adoptIntoPool,
   createHostRecords,
@@ -452,7 +452,7 @@ export class Hosts {
   nodesFree(host: Ref<'host'>): readonly number[] {
     const { nodes } = this.factsOf(host);
     const told = this.#liveOf(host).figures?.nodesFreeBytes;
-    return nodes.map(({ memoryFreeBytes }, node) => told?.[node] ?? memoryFreeBytes);
+    return byNode<number>(nodes, ({ memoryFreeBytes }, row) => told?.[row] ?? memoryFreeBytes, 0);
   }
 
   /** What is promised of a host's nodes. @throws XapiError HOST_OFFLINE */

@@ -1,7 +1,7 @@
-/** On which NUMA nodes the memory of one host's VMs is: looked at after domains came or went, and kept in their metrics. */
+/** On which NUMA nodes the memory of one host's VMs is: looked at after domains came, went or changed size, and kept in their metrics. */
 import { disposable, type Disposable, type Ref } from '@xenolith/base';
 import { homeNodes } from '@xenolith/hypervisor';
-import type { DomainNodeMemory, DomainPicture, HostDriver } from '../host-driver.ts';
+import type { DomainNodeMemory, DomainPicture, HostDriver, HostFacts } from '../host-driver.ts';
 import type { RecordOf } from '../datamodel/types.ts';
 import type { Xapi } from '../xapi.ts';
 
@@ -10,22 +10,52 @@ const quietMs = 5000;
 /** … or when the first that was not looked at has waited for so long. */
 const patienceMs = 60_000;
 
+/** What a host says of its nodes, with their numbers for indices: real hosts may leave numbers out, and `absent` is there then. */
+export function byNode<T>(
+  nodes: HostFacts['nodes'],
+  valueOf: (node: HostFacts['nodes'][number], row: number) => T,
+  absent: T,
+): readonly T[] {
+  const values: T[] = [];
+  for (const [row, each] of nodes.entries()) {
+    while (values.length < each.node) values.push(absent);
+    values[each.node] = valueOf(each, row);
+  }
+  return values;
+}
+
 /** Memory by node as `VM_metrics` has it. */
 export const nodeMemoryOf = ({
   numa_node_memory: known,
 }: Pick<RecordOf<'VM_metrics'>, 'numa_node_memory'>): readonly number[] =>
   Array.from({ length: Math.max(-1, ...Object.keys(known).map(Number)) + 1 }, (_, node) => known[node] ?? 0);
 
-/** What `VM_metrics` says of the nodes. A VM is in order when it does without some of a host's nodes. */
+/** What `VM_metrics` says of the nodes. A VM is in order when it does without some of a host's so many nodes. */
 export function numaFields(
   bytesByNode: readonly number[],
+  nodes = bytesByNode.length,
 ): Pick<RecordOf<'VM_metrics'>, 'numa_node_memory' | 'numa_nodes' | 'numa_optimised'> {
   const numa_nodes = homeNodes(bytesByNode).length;
   return {
     numa_node_memory: Object.fromEntries([...bytesByNode.entries()].filter(([, size]) => size > 0)),
     numa_nodes,
-    numa_optimised: numa_nodes > 0 && numa_nodes < bytesByNode.length,
+    numa_optimised: numa_nodes > 0 && numa_nodes < nodes,
   };
+}
+
+/** Balloons that have moved by less since the last look, as a share of what a domain had, are let be. */
+const movedShare = 0.01;
+
+type Domains = DomainPicture['domains'];
+
+/** Whether one list has other domains than another, or one of them has clearly more or less memory. */
+function differ(one: Domains, other: Domains, share: number): boolean {
+  if (one.length !== other.length) return true;
+  const before = new Map(other.map((domain) => [domain.domid, domain]));
+  return one.some(({ domid, uuid, memoryBytes }) => {
+    const then = before.get(domid);
+    return then?.uuid !== uuid || Math.abs(memoryBytes - then.memoryBytes) > then.memoryBytes * share;
+  });
 }
 
 export class NodeMemory {
@@ -33,9 +63,8 @@ export class NodeMemory {
   readonly #host: Ref<'host'>;
   readonly #driver: Pick<HostDriver, 'memoryByNode'>;
   /** Domains at the last look, and those of the last picture. */
-  #lookedAt = '';
-  #present = '';
-  #domains: DomainPicture['domains'] = [];
+  #lookedAt: Domains = [];
+  #present: Domains = [];
   /** Since when there is something that was not looked at. */
   #sinceMs: number | undefined;
   #timer: Disposable = disposable(() => undefined);
@@ -47,18 +76,17 @@ export class NodeMemory {
     this.#driver = driver;
   }
 
-  /** Takes in a picture: other domains than before are looked at soon. */
+  /** Takes in a picture: other domains than before are looked at soon, and those whose balloons have moved. */
   see({ domains }: DomainPicture): void {
-    this.#domains = domains;
     const before = this.#present;
-    this.#present = domains.map(({ domid, uuid }) => `${domid} ${uuid}`).join(',');
-    if (this.#present === before || this.#present === this.#lookedAt) return;
+    this.#present = domains;
+    if (!differ(domains, before, 0) || !differ(domains, this.#lookedAt, movedShare)) return;
     const now = this.#xapi.clock.now();
     this.#sinceMs ??= now;
     this.#timer.dispose();
     const waitMs = Math.max(0, Math.min(quietMs, this.#sinceMs + patienceMs - now));
     this.#timer = this.#xapi.clock.after(waitMs, () => {
-      // Without an answer it is tried again when domains come or go, or when somebody asks.
+      // Without an answer it is tried again when domains come, go or move, or when somebody asks.
       this.look().catch(() => undefined);
     });
   }
@@ -76,7 +104,9 @@ export class NodeMemory {
     const present = this.#present;
     this.#timer.dispose();
     this.#sinceMs = undefined;
-    const memory = this.#hasOneNode() ? this.#allOnOne() : await this.#driver.memoryByNode();
+    const nodes = this.#nodeCount();
+    // Then there is nothing to ask, and Xen is spared going through all memory.
+    const memory = nodes === 1 ? allOnOne(present) : await this.#driver.memoryByNode();
     this.#lookedAt = present;
     if (!db.has('host', this.#host)) return memory;
     const byDomid = new Map(memory.map(({ domid, bytesByNode }) => [Number(domid), bytesByNode]));
@@ -84,21 +114,20 @@ export class NodeMemory {
       const { domid, metrics } = db.get('VM', ref);
       const bytesByNode = byDomid.get(domid);
       if (bytesByNode !== undefined && db.has('VM_metrics', metrics))
-        db.update('VM_metrics', metrics, numaFields(bytesByNode));
+        db.update('VM_metrics', metrics, numaFields(bytesByNode, nodes));
     }
     return memory;
   }
 
-  /** Then there is nothing to ask, and Xen is spared going through all memory. */
-  #hasOneNode(): boolean {
-    return this.#xapi.hosts.isLive(this.#host) && this.#xapi.hosts.factsOf(this.#host).nodes.length === 1;
-  }
-
-  #allOnOne(): readonly DomainNodeMemory[] {
-    return this.#domains.map(({ domid, memoryBytes }) => ({ domid, bytesByNode: [memoryBytes] }));
+  #nodeCount(): number | undefined {
+    const { hosts } = this.#xapi;
+    return hosts.isLive(this.#host) ? hosts.factsOf(this.#host).nodes.length : undefined;
   }
 
   close(): void {
     this.#timer.dispose();
   }
 }
+
+const allOnOne = (domains: Domains): readonly DomainNodeMemory[] =>
+  domains.map(({ domid, memoryBytes }) => ({ domid, bytesByNode: [memoryBytes] }));

@@ -16,7 +16,7 @@ import {
 import { XapiError } from '../errors.ts';
 import { defaultCpupool, pcpusOf } from '../host/cpupool-records.ts';
 import type { DomainConfig, DomainPlacement } from '../host-driver.ts';
-import { nodeMemoryOf } from '../host/node-memory.ts';
+import { byNode, nodeMemoryOf } from '../host/node-memory.ts';
 import { isOutcomeKnown } from '../host-error.ts';
 import type { Xapi } from '../xapi.ts';
 import { cpupoolOn } from './cpupool-placement.ts';
@@ -172,7 +172,7 @@ function requestFor(
     node: facts.pcpus.map(({ node }) => node),
     socket: facts.pcpus.map(({ socket }) => socket),
     core: facts.pcpus.map(({ core }) => core),
-    distances: facts.nodes.map(({ distances }) => distances),
+    distances: byNode(facts.nodes, ({ distances }) => distances, []),
   });
   const wanted = { topology, cpupool: { name: pool ?? '', pcpus }, vcpus: vm.VCPUs_max, memoryKib };
   const nodesMax = policy === 'strict' ? nodesNeeded({ ...wanted, freeKib: emptyKib(xapi, host) }) : undefined;
@@ -194,10 +194,10 @@ function heldBytes(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): readonly numb
   const known = nodeMemoryOf(metrics);
   const home = xapi.hosts.nodeLedgerOf(host).homeOf(ref);
   if (known.length > 0 || home === undefined) return known;
-  const nodes = xapi.hosts.factsOf(host).nodes.map(({ node }) => Number(node));
-  const homes = home.length > 0 ? home : nodes;
+  const { nodes } = xapi.hosts.factsOf(host);
+  const homes = home.length > 0 ? home : nodes.map(({ node }) => Number(node));
   const bytes = metrics.memory_actual === 0 ? vm.memory_target : metrics.memory_actual;
-  return nodes.map((node) => (homes.includes(node) ? bytes / homes.length : 0));
+  return byNode(nodes, ({ node }) => (homes.includes(node) ? bytes / homes.length : 0), 0);
 }
 
 /** What would be free of a host's nodes, in KiB, without its VMs: not what a node spans, as there are holes in it, Xen and dom0. */
