@@ -2,6 +2,7 @@ import { allRecordsJson, allRecordsXml } from './all-records.ts';
 import type { Bench } from './bench.ts';
 import { cheapRead } from './cheap-read.ts';
 import { heapHold } from './heap-hold.ts';
+import { numaExperiment } from './numa-experiment.ts';
 import { placement } from './placement.ts';
 import { queueing } from './queueing.ts';
 import { schedulerAllocation } from './scheduler-allocation.ts';
@@ -16,6 +17,7 @@ export const benches: readonly Bench[] = [
   heapHold,
   squeeze,
   placement,
+  numaExperiment,
   schedulerEvents,
   schedulerAllocation,
   schedulerGrowth,

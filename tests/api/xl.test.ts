@@ -172,6 +172,18 @@ test.each([
   await expect(xl(...line.split(' '))).rejects.toMatchObject({ name: 'UsageError' });
 });
 
+test.each([
+  'vcpu-pin web all node:9',
+  'vcpu-pin web 0 - node:1,9',
+  'cpupool-cpu-remove Pool-0 node:9',
+  'cpupool-create name="a" nodes="9"',
+])('a node that is not there is refused, and nothing changes: %s', async (line) => {
+  const state = async (): Promise<string> => `${await out('vcpu-list')}${await out('cpupool-list -c')}`;
+  const before = (await state()).replaceAll(/\d+\.\d/g, '');
+  expect(await refusal(line)).toContain('there is no node 9 with cpus');
+  expect((await state()).replaceAll(/\d+\.\d/g, '')).toBe(before);
+});
+
 test('what is not there is told in the words of xl', async () => {
   expect(await refusal('cpupool-list x')).toContain("Pool 'x' does not exist");
   expect(await refusal('cpupool-destroy x')).toContain("unknown cpupool 'x'");

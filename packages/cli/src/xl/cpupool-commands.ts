@@ -6,9 +6,11 @@ import type { XlCommand } from './command.ts';
 import { readPoolConfig, type PoolConfig } from './pool-config.ts';
 import { cpusOf, guestNamed, poolNamed, poolsOf, tableOf, textsOf, XlError, type Pool, type XlHost } from './world.ts';
 
-/** Numbers of the CPUs of nodes. */
+/** Numbers of the CPUs of nodes. Throws XlError for a node without any. */
 async function cpusOfNodes(host: XlHost, nodes: readonly number[]): Promise<readonly number[]> {
   const topology = await tableOf(host, 'host.get_CPU_topology');
+  const unknown = nodes.find((each) => !topology.some(({ node }) => Number(node) === each));
+  if (unknown !== undefined) throw new XlError(`there is no node ${unknown} with cpus`);
   return topology.filter(({ node }) => nodes.includes(Number(node))).map(({ cpu }) => Number(cpu));
 }
 
