@@ -39,6 +39,7 @@ const tools = {
   'XenAPI.py': { package: 'python3-os-xenapi', probe: ['/usr/bin/python3', '-c', 'import os_xenapi'] },
   fence_xenapi: { package: 'fence-agents' },
   hspace: { package: 'ganeti-htools' },
+  ministat: { package: 'ministat' },
 } as const satisfies Readonly<Record<string, Tool>>;
 
 export type ToolName = keyof typeof tools;
@@ -68,6 +69,7 @@ export const groups: readonly { readonly what: string; readonly needs: readonly 
   { what: 'the Python client (tests/api)', needs: ['python3', 'XenAPI.py'] },
   { what: 'the fencing agent (tests/api)', needs: ['fence_xenapi'] },
   { what: 'capacity beside hspace (tests/api)', needs: ['hspace'] },
+  { what: "FreeBSD's ministat (tests/api)", needs: ['ministat'] },
   { what: 'the lines that npm start prints (tests/api)', needs: ['python3', 'curl'] },
   { what: 'bash completion (tests/api)', needs: ['bash', 'bash-completion'] },
 ];

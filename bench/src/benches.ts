@@ -2,6 +2,7 @@ import { allRecordsJson, allRecordsXml } from './all-records.ts';
 import type { Bench } from './bench.ts';
 import { cheapRead } from './cheap-read.ts';
 import { heapHold } from './heap-hold.ts';
+import { ministat } from './ministat.ts';
 import { numaExperiment } from './numa-experiment.ts';
 import { placement } from './placement.ts';
 import { queueing } from './queueing.ts';
@@ -25,6 +26,7 @@ export const benches: readonly Bench[] = [
   cheapRead,
   allRecordsJson,
   allRecordsXml,
+  ministat,
   xeVmList,
   npmStart,
   vmStart,

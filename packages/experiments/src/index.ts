@@ -40,6 +40,7 @@ export { csvReport } from './report/csv-report.ts';
 export { jsonReport } from './report/json-report.ts';
 export { svgReport } from './report/svg-report.ts';
 export { tableReport } from './report/table-report.ts';
+export { compare, type Comparison } from './statistics/compare.ts';
 export { studentT } from './statistics/student-t.ts';
 export { summarise, type Summary } from './statistics/summary.ts';
 export type * from './validation/arrangement.ts';

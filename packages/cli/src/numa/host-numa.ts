@@ -3,7 +3,6 @@ import type { Environment } from '../xe/arguments.ts';
 import type { Rpc } from '../xe/rpc.ts';
 import { chooseHost } from '../xl/world.ts';
 import { numaPicture, type NumaPicture } from './numa-picture.ts';
-import { numaSvg } from './numa-svg.ts';
 import { numaText } from './numa-text.ts';
 import { withServer } from './with-server.ts';
 
@@ -28,6 +27,8 @@ export async function runHostNuma(
     const picture = await readNumaPicture(rpc, wanted);
     if (svg !== undefined) {
       const { writeFile } = await import('node:fs/promises');
+      // What draws comes with all experiments: only who wants a picture waits for it.
+      const { numaSvg } = await import('./numa-svg.ts');
       await writeFile(svg, numaSvg(picture));
     }
     process.stdout.write(json ? `${JSON.stringify(picture, undefined, 2)}\n` : numaText(picture));

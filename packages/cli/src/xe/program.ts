@@ -1,20 +1,15 @@
 /** The run of one command of xe, from its arguments to its exit code. */
+import { endWithOutput } from '../output-closed.ts';
 import { parseXeArguments, type XeArguments } from './arguments.ts';
 import { printable } from './format.ts';
 import { UsageError } from './usage-error.ts';
 
-/** Exit codes: the server refused or could not be reached; the command line was wrong. */
-const exitRefused = 1;
+/** Exit code for a wrong command line. */
 const exitUsage = 2;
 
 /** Runs xe and sets the exit code of the process. */
 export async function runXe(argv: readonly string[]): Promise<void> {
-  // Whoever reads our output may stop reading: that is not a failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    process.stderr.write(`Error: the output could not be written: ${error.message}\n`);
-    process.exit(exitRefused);
-  });
+  endWithOutput();
   try {
     await run(parseXeArguments(argv, process.env, rcText()));
   } catch (error) {

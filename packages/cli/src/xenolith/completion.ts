@@ -10,8 +10,8 @@ interface Node {
 
 function* nodes(command: Command, path: readonly string[]): Generator<Node> {
   const options = command.options
-    .flatMap(({ long, hidden }) => (hidden ? [] : [long ?? '']))
-    .filter((long) => long !== '');
+    .flatMap(({ long, short, hidden }) => (hidden ? [] : [long ?? short ?? '']))
+    .filter((option) => option !== '');
   const commands = command.commands.map((each) => each.name());
   const shells = command.name() === 'completion' ? ['bash'] : [];
   const subcommands = command.name() === 'xl' ? ['--host', ...xlCommands.map(({ name }) => name)] : [];
@@ -35,6 +35,6 @@ _xenolith() {
 ${cases}  esac
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
-complete -F _xenolith xenolith
+complete -o default -F _xenolith xenolith
 `;
 }

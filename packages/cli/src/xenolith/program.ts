@@ -7,6 +7,7 @@ import { completionScript } from './completion.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { experimentCommand } from './experiment-command.ts';
 import { labCommand } from './lab-command.ts';
+import { ministatCommand } from './ministat-command.ts';
 import { runServer } from './up.ts';
 
 const exitFailure = 1;
@@ -31,6 +32,7 @@ export function xenolithCommand(): Command {
   program.addCommand(hostCommand());
   program.addCommand(experimentCommand());
   program.addCommand(doctorCommand());
+  program.addCommand(ministatCommand());
   program
     .command('xl')
     .description('what xl does on a host, over the XenAPI: --host NAME chooses it (xenolith xl help)')
