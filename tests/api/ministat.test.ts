@@ -207,7 +207,7 @@ const data: readonly (readonly [what: string, text: string, args?: readonly stri
     'more digits than a double has',
     '0.1000000000000000055511151231257827\n123456789012345678901234567890\n9007199254740993\n',
   ],
-  ['a NUL', '1\0x\n2 \0\n3\n\0005\n'],
+  ['a NUL', '1\0x\n2 \0\n3\n\x005\n'],
   ['bytes above 127', '1\u00a0\n2\n3\n4\n'],
   ['a long line', `1${' '.repeat(8189)}2\n3\n4\n`],
   ['a line that is as long as the buffer', `1${' '.repeat(8190)}2\n3\n4\n`],
@@ -234,7 +234,7 @@ const data: readonly (readonly [what: string, text: string, args?: readonly stri
 ];
 
 describe.skipIf(skip)('files and arguments', () => {
-  test.each(data)('%s', async (_, text, args = []) => {
+  test.each(data.map(([what, text, args = []]) => ({ what, text, args })))('$what', async ({ text, args }) => {
     write('data', text);
     write('other', '1\n5\n4\n7\n');
     await expectSame([...args, 'data']);
