@@ -145,6 +145,13 @@ describe('the comparison', () => {
       'zip changed its version meanwhile: 1.0, 2.0.',
     ]);
     expect(result().origin.cautions).toEqual([]);
+    const rebooted = { ...machine, kernel: { ...machine.kernel, bootId: 'b2' } };
+    const apart = [sample('zip/1/plain/1', 1), sample('zip/1/tuned/1', 1, { machine: rebooted })];
+    expect(campaignResult(campaign, apart).origin.cautions).toEqual([
+      expect.stringContaining('their runs do not alternate'),
+    ]);
+    const together = [...apart, sample('zip/1/plain/2', 1, { machine: rebooted }), sample('zip/1/tuned/2', 1)];
+    expect(campaignResult(campaign, together).origin.cautions).toEqual([]);
     const virtual = [sample('zip/1/plain/1', 1, { machine: { ...machine, hypervisor: 'xen' } })];
     expect(campaignResult(campaign, virtual).origin.cautions).toHaveLength(1);
   });
@@ -220,7 +227,7 @@ describe('reports', () => {
     expect(page).toContain('Two &amp; &lt;more&gt;');
     expect(page).toContain('<td class="text better">better</td>');
     expect(page).toContain('<td class="text">no difference proven</td>');
-    expect(page).toContain('<td class="text">measured</td>');
+    expect(page).toContain('<td class="long">measured</td>');
     expect(page).toContain('10.00  11.00  12.00');
     expect(page).toContain('Not shown, as figures are missing: 4 threads.');
     expect(page).not.toMatch(/<(script|link|img|iframe)|\b(src|href)=/);

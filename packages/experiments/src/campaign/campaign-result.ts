@@ -146,6 +146,11 @@ function originOf(samples: readonly Sample[]): Origin {
     programs: programs.map(([program, versions]) => ({ program, versions })),
     said: said.map(([configuration, texts]) => ({ configuration, said: texts })),
     cautions: [
+      ...(haveAlternated(samples)
+        ? []
+        : [
+            'Not every configuration ran in every boot: their runs do not alternate, and what changed from one boot to the next is in the comparison.',
+          ]),
       ...(machines.length > 1 ? [`The samples come from ${machines.length} different machines.`] : []),
       ...programs
         .filter(([, versions]) => versions.length > 1)
@@ -156,6 +161,17 @@ function originOf(samples: readonly Sample[]): Origin {
         .map(() => 'The machine is itself virtual: whatever else runs on its hardware is in the figures.'),
     ],
   };
+}
+
+/** Whether each boot of a kernel has samples of every configuration that there are samples of. */
+function haveAlternated(samples: readonly Sample[]): boolean {
+  const boots = grouped(
+    samples,
+    ({ machine }) => machine.kernel.bootId,
+    ({ configuration }) => configuration,
+  );
+  const all = new Set(samples.map(({ configuration }) => configuration));
+  return boots.every(([, configurations]) => configurations.length === all.size);
 }
 
 /** The different values of each key, both in the order in which they come. */

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Campaign } from './campaign.ts';
 import { definitionChanges, definitionJson } from './definition-changes.ts';
@@ -160,6 +161,14 @@ test('what a definition need not say', () => {
     data: { directory: '/tmp', isTmpfs: false, freeBytes: 0 },
     workloads: [{ threads: [1], figure: { kind: 'seconds' } }],
   });
+});
+
+const examples = new URL('../../../../docs/guide/campaigns/', import.meta.url).pathname;
+
+test.each(readdirSync(examples))('the example %s can be run as it is', (name) => {
+  const { workloads, configurations } = parsed(readFileSync(`${examples}${name}`, 'utf8'));
+  expect(workloads.length * configurations.length).toBeGreaterThan(1);
+  expect(configurations.every(({ where }) => where.kind === 'this machine')).toBe(true);
 });
 
 describe('what is wrong is said with its place', () => {

@@ -39,10 +39,10 @@ const names: Readonly<Record<(typeof kinds)[number], readonly string[]>> = {
 };
 
 export function readWorkload(name: string, value: YamlValue, context: WorkloadContext): Workload {
-  const any = readFields(value);
-  const isKnown = any.values.has('kind');
-  const kind = required(any, 'kind', readOneOf(kinds));
-  const fields = isKnown ? readFields(value, ['kind', 'threads', ...names[kind]]) : any;
+  const all = readFields(value);
+  const isKnown = all.values.has('kind');
+  const kind = required(all, 'kind', readOneOf(kinds));
+  const fields = isKnown ? readFields(value, ['kind', 'threads', ...names[kind]]) : all;
   const base = { name, threads: optional(fields, 'threads', context.readThreads, context.threads) };
   switch (kind) {
     case 'pgbench':

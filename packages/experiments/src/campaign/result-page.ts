@@ -10,11 +10,11 @@ import { changeText, meanText, originLines, verdictText, wantingText } from './r
 type Part = SvgElement | string;
 
 const style = `
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
-th { border-bottom-color: #666; } .text { text-align: left; overflow-wrap: anywhere; }
+th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; white-space: nowrap; }
+th { border-bottom-color: #666; } .text { text-align: left; } .long { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .better { color: #00664a; font-weight: bold; } .worse { color: #a34700; font-weight: bold; }
 .caution { border-left: 4px solid #e69f00; padding-left: 0.8rem; }
 svg { max-width: 100%; height: auto; } details { margin: 1rem 0; }
@@ -50,7 +50,7 @@ export function campaignPage(result: CampaignResult, about: string): string {
       ...origin.cautions.map((caution) => element('p', { class: 'caution' }, caution)),
       table(
         ['', ''],
-        originLines(result).map((line) => line.map((text) => cell(text, 'text'))),
+        originLines(result).map(([name, text]) => [cell(name, 'text'), cell(text, 'long')]),
       ),
       ...sections,
       element('h2', {}, 'How to read it'),
@@ -112,7 +112,7 @@ function workloadSection(
           rows.map(({ configuration, values }) => [
             cell(String(threads)),
             cell(configuration, 'text'),
-            cell(values.map(figureText).join('  '), 'text'),
+            cell(values.map(figureText).join('  '), 'long'),
           ]),
         ),
       ),
