@@ -166,8 +166,11 @@ describe('a campaign of tiny commands', () => {
       stderr: expect.stringMatching(/3 runs failed one after the other, the last: .*: exit status 9\nbroken/),
     });
     expect(samples().map(({ problem }) => problem)).toEqual([
-      ...[undefined, undefined],
-      ...['exit status 9', 'exit status 9', 'exit status 9'],
+      undefined,
+      undefined,
+      'exit status 9',
+      'exit status 9',
+      'exit status 9',
     ]);
     writeFileSync(file('mended'), '');
     expect(await run()).toMatchObject({ code: 0 });

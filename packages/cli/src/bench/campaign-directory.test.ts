@@ -33,7 +33,12 @@ configurations: {a: , b: }
 
 const samples = planSteps(campaign(2)).map((step) =>
   sampleOf(step, { exitStatus: 0, seconds: 1, isTimedOut: false, stdout: 'é', stderr: '' }, ok(1), {
-    ...{ unit: 's', startedAt: '', endedAt: '', place: 'here', machine: parseMachineFacts(''), programs: {} },
+    unit: 's',
+    startedAt: '',
+    endedAt: '',
+    place: 'here',
+    machine: parseMachineFacts(''),
+    programs: {},
     said: undefined,
   }),
 );

@@ -212,7 +212,7 @@ describe('what is wrong is said with its place', () => {
     ],
     [
       workload('{kind: command, command: x, figure: {regexp: "a", unit: s, better: more}}'),
-      '3:51: workloads.w.figure.regexp: the figure is its first group',
+      '3:51: workloads.w.figure.regexp: its first group is what is read',
     ],
     [
       workload('{kind: command, command: x, figure: {regexp: "(a)", unit: s}}'),

@@ -7,6 +7,7 @@ import {
   readInteger,
   readList,
   readOneOf,
+  readRegexp,
   readSeconds,
   readSize,
   readText,
@@ -113,11 +114,5 @@ function readEnvironment(value: YamlValue): Configuration['environment'] {
 
 function readCheck(value: YamlValue): NonNullable<Configuration['check']> {
   const fields = readFields(value, ['command', 'says']);
-  const says = required(fields, 'says', readText);
-  try {
-    new RegExp(says);
-  } catch (error) {
-    complain(fields.values.get('says') ?? value, error instanceof Error ? error.message : String(error));
-  }
-  return { command: required(fields, 'command', readText), says };
+  return { command: required(fields, 'command', readText), says: required(fields, 'says', readRegexp(0)) };
 }

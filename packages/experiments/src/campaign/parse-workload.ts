@@ -1,4 +1,5 @@
 /** What runs, as the campaign's file says it. */
+import { unreachable } from '@xenolith/base';
 import type {
   BuildWorkload,
   CommandWorkload,
@@ -14,6 +15,7 @@ import {
   readFields,
   readInteger,
   readOneOf,
+  readRegexp,
   readSeconds,
   readSize,
   readText,
@@ -53,6 +55,8 @@ export function readWorkload(name: string, value: YamlValue, context: WorkloadCo
       return readBuild(fields, base);
     case 'command':
       return readCommand(fields, base);
+    default:
+      return unreachable(kind);
   }
 }
 
@@ -138,26 +142,12 @@ export const seconds: Figure = { kind: 'seconds', unit: 's', better: 'less' };
 
 function readFigureRule(value: YamlValue): Figure {
   const fields = readFields(value, ['regexp', 'unit', 'better']);
-  const regexp = required(fields, 'regexp', readText);
-  const trouble = regexpTrouble(regexp);
-  if (regexp !== '' && trouble !== undefined) complain(fields.values.get('regexp') ?? value, trouble);
   return {
     kind: 'regexp',
-    regexp,
+    regexp: required(fields, 'regexp', readRegexp(1)),
     unit: required(fields, 'unit', readText),
     better: required(fields, 'better', readOneOf(['more', 'less'])),
   };
-}
-
-function regexpTrouble(source: string): string | undefined {
-  let groups: number;
-  try {
-    // What also matches nothing tells how many groups there are.
-    groups = new RegExp(`(?:${source})|`).exec('')!.length - 1;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-  return groups === 0 ? 'the figure is its first group: put it into brackets' : undefined;
 }
 
 function readVersions(value: YamlValue): readonly ProgramVersion[] {

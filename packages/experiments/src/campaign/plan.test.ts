@@ -98,8 +98,18 @@ describe('a plan', () => {
   test('in full', () => {
     const shape = { configurations: 2, workloads: 1, threads: 2, runs: 2, warmUps: 1, seed: undefined };
     expect(planSteps(campaign(shape)).map(({ id }) => id)).toEqual([
-      ...['w0/1/c0/w1', 'w0/1/c1/w1', 'w0/1/c1/1', 'w0/1/c0/1', 'w0/1/c0/2', 'w0/1/c1/2'],
-      ...['w0/2/c0/w1', 'w0/2/c1/w1', 'w0/2/c1/1', 'w0/2/c0/1', 'w0/2/c0/2', 'w0/2/c1/2'],
+      'w0/1/c0/w1',
+      'w0/1/c1/w1',
+      'w0/1/c1/1',
+      'w0/1/c0/1',
+      'w0/1/c0/2',
+      'w0/1/c1/2',
+      'w0/2/c0/w1',
+      'w0/2/c1/w1',
+      'w0/2/c1/1',
+      'w0/2/c0/1',
+      'w0/2/c0/2',
+      'w0/2/c1/2',
     ]);
   });
 });

@@ -8,13 +8,25 @@ import { recipeOf } from './recipe.ts';
 test('every script is one for a POSIX shell', () => {
   const workloads: readonly Workload[] = [
     {
-      ...{ name: 'a', threads: [1], kind: 'pgbench', scale: 1, script: 'select-only', protocol: 'simple' },
-      ...{ length: { kind: 'seconds', seconds: 1 }, settings: [['search_path', `"$user", 'x; y' $(z)`]] },
+      name: 'a',
+      threads: [1],
+      kind: 'pgbench',
+      scale: 1,
+      script: 'select-only',
+      protocol: 'simple',
+      length: { kind: 'seconds', seconds: 1 },
+      settings: [['search_path', `"$user", 'x; y' $(z)`]],
     },
     { name: 'b', threads: [1], kind: 'pbzip2', sizeBytes: 1, blockSize: 9 },
     {
-      ...{ name: 'c', threads: [1], kind: 'build', source: `/it's $(here)`, prepare: undefined },
-      ...{ clean: 'make clean', command: 'make', versions: [] },
+      name: 'c',
+      threads: [1],
+      kind: 'build',
+      source: `/it's $(here)`,
+      prepare: undefined,
+      clean: 'make clean',
+      command: 'make',
+      versions: [],
     },
   ];
   for (const { prepare, service, before, run, versions } of workloads.map(recipeOf)) {
@@ -32,8 +44,14 @@ test.each([
   ['latency average = 1.2 ms\ntps = 900.125 (without initial connection time)\n', '900.125'],
 ])('the figure of pgbench in %j', (output, expected) => {
   const { figure } = recipeOf({
-    ...{ name: 'a', threads: [1], kind: 'pgbench', scale: 1, script: 'tpcb-like', protocol: 'simple' },
-    ...{ length: { kind: 'transactions', count: 1 }, settings: [] },
+    name: 'a',
+    threads: [1],
+    kind: 'pgbench',
+    scale: 1,
+    script: 'tpcb-like',
+    protocol: 'simple',
+    length: { kind: 'transactions', count: 1 },
+    settings: [],
   });
   expect(figure.kind === 'regexp' && [...output.matchAll(new RegExp(figure.regexp, 'gm'))].at(-1)?.[1]).toBe(expected);
 });

@@ -3,6 +3,7 @@
  * them as variables: THREADS, THREADS_MAX (the most that the workload is run with), DATA (a directory that all
  * configurations of a place share, in which scripts start) and OWN (a directory of the configuration's own).
  */
+import { unreachable } from '@xenolith/base';
 import { shellQuote } from '@xenolith/wire';
 import type {
   BuildWorkload,
@@ -39,6 +40,8 @@ export function recipeOf(workload: Workload): Recipe {
       return build(workload);
     case 'command':
       return command(workload);
+    default:
+      return unreachable(workload);
   }
 }
 
@@ -91,7 +94,10 @@ function pgbench(workload: PgbenchWorkload): Recipe {
   const { length, script, protocol, scale } = workload;
   const options = [
     ...(length.kind === 'seconds' ? ['-T', String(length.seconds)] : ['-t', String(length.count)]),
-    ...['-b', script, '-M', protocol],
+    '-b',
+    script,
+    '-M',
+    protocol,
     // What is only read need not be tidied before each run.
     ...(script === 'select-only' ? ['-n'] : []),
   ];

@@ -32,10 +32,29 @@ export function campaignCsv({ campaign, confidencePercent, cells }: CampaignResu
     rows.map(({ configuration, values, failed, missing, summary, halfWidth, verdict }) => {
       const by = verdict.kind === 'difference' || verdict.kind === 'no difference proven' ? verdict.by : undefined;
       return csvLine([
-        ...[campaign.name, 'measured', workload, threads, configuration, unit, better, values.length, failed, missing],
-        ...[summary?.min, summary?.max, summary?.median, summary?.mean, summary?.sd, halfWidth],
-        ...[confidencePercent, campaign.reference],
-        ...[by?.difference, by?.margin, by?.relative, by?.relativeMargin, verdictText(verdict)],
+        campaign.name,
+        'measured',
+        workload,
+        threads,
+        configuration,
+        unit,
+        better,
+        values.length,
+        failed,
+        missing,
+        summary?.min,
+        summary?.max,
+        summary?.median,
+        summary?.mean,
+        summary?.sd,
+        halfWidth,
+        confidencePercent,
+        campaign.reference,
+        by?.difference,
+        by?.margin,
+        by?.relative,
+        by?.relativeMargin,
+        verdictText(verdict),
       ]);
     }),
   );

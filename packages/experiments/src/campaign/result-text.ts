@@ -85,7 +85,7 @@ export function campaignText(result: CampaignResult): string {
     const rows = own.flatMap((cell) => cell.rows.map((row, at) => rowCells(cell, row, at === 0)));
     return `${workload} [${unit}], ${better} is better\n\n${table([heads, ...rows])}`;
   });
-  return `${[about.join('\n'), ...tables].join('\n\n')}`;
+  return [about.join('\n'), ...tables].join('\n\n');
 }
 
 function rowCells({ threads }: Cell, row: Row, isFirst: boolean): readonly string[] {

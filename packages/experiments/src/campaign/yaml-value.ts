@@ -130,6 +130,21 @@ export function readText(value: YamlValue): string {
   return text;
 }
 
+/** The source of a regular expression with at least so many groups. */
+export const readRegexp =
+  (groupsMin: 0 | 1) =>
+  (value: YamlValue): string => {
+    const source = readText(value);
+    try {
+      // What also matches nothing tells how many groups there are.
+      const groups = new RegExp(`(?:${source})|`).exec('')!.length - 1;
+      if (groups < groupsMin) complain(value, 'its first group is what is read: put that into brackets');
+    } catch (error) {
+      complain(value, error instanceof Error ? error.message : String(error));
+    }
+    return source;
+  };
+
 export const readOneOf =
   <T extends string>(known: readonly [T, ...T[]]) =>
   (value: YamlValue): T => {
