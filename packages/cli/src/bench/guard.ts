@@ -5,7 +5,8 @@
  * its own standard input too: reading it waits for the end without a process that sleeps. Others have nothing to read.
  */
 export const guardScript = `
-exec 3<&0 </dev/null
+# Commands in the background have nothing to read (POSIX.1-2024, Shell Command Language 2.9.3): the pipe is kept beside.
+exec 3<&0
 # A handler, as a signal that is ignored would stay ignored in the command.
 trap : TERM
 if [ "$1" = service ]; then shift; "$@" <&3 3<&- & else shift; "$@" 3<&- & fi
@@ -26,8 +27,6 @@ while :; do
   status=$?
   kill -0 $work 2>/dev/null || break
 done
-# What the command left behind, and the watcher.
-trap '' TERM
-kill -s TERM -- -$$ 2>/dev/null
+# The pipe is closed now, and the watcher ends what the command left behind.
 exit $status
 `;

@@ -61,7 +61,7 @@ describe('a command', () => {
   });
 
   test('leaves nothing running, whether it ends by itself or by its time limit', async () => {
-    await place.run(sh('sleep 1000 & echo $! >left'));
+    await place.run(sh('(trap "" TERM; exec sleep 1000) & echo $! >left'));
     await waitUntilGone('left');
     const outcome = await place.run(sh('echo $$ >itself; sleep 1000 & echo $! >child; wait', { timeLimitSeconds: 2 }));
     expect(outcome).toMatchObject({ isTimedOut: true });
@@ -89,6 +89,13 @@ describe('a service', () => {
     await service.stop();
     expect(readFileSync(join(directory, 'end'), 'utf8')).toBe('ended\n');
     await waitUntilGone('itself');
+  });
+
+  test('can wait for the end of its standard input', async () => {
+    const service = await place.start(sh('trap "" TERM; echo ready; read -r _; echo ended >end'));
+    expect(existsSync(join(directory, 'end'))).toBe(false);
+    await service.stop();
+    expect(readFileSync(join(directory, 'end'), 'utf8')).toBe('ended\n');
   });
 
   test('that ends before it is ready is an error with what it said', async () => {

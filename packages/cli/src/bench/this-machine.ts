@@ -100,7 +100,8 @@ function spawnGuarded(kind: 'run' | 'service', { argv, environment, directory }:
     child.once('error', (cause) => reject(new BenchError(`a shell cannot be started: ${cause.message}`, { cause })));
     child.once('exit', (code, killedBy) => {
       const end = { exitStatus: code ?? (killedBy === null ? 255 : 128 + 9), atNs: process.hrtime.bigint() };
-      // Something that would not end may hold the output open.
+      child.stdin.end();
+      // Something that has left the process group may hold the output open.
       const timer = setTimeout(() => {
         child.stdout.destroy();
         child.stderr.destroy();
