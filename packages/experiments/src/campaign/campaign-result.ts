@@ -2,7 +2,7 @@
 import { studentT } from '../statistics/student-t.ts';
 import { summarise, type Summary } from '../statistics/summary.ts';
 import type { Better, Campaign } from './campaign.ts';
-import { compare, type Comparison } from './compare.ts';
+import { compare, type Comparison } from '../statistics/compare.ts';
 import { kernelText, machineText } from './machine-facts.ts';
 import { recipeOf } from './recipe.ts';
 import type { Sample } from './sample.ts';
