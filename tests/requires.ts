@@ -40,6 +40,9 @@ const tools = {
   fence_xenapi: { package: 'fence-agents' },
   hspace: { package: 'ganeti-htools' },
   ministat: { package: 'ministat' },
+  pbzip2: { package: 'pbzip2' },
+  make: { package: 'make' },
+  postgres: { package: 'postgresql', probe: ['sh', '-c', 'ls /usr/lib/postgresql/*/bin/pgbench'] },
 } as const satisfies Readonly<Record<string, Tool>>;
 
 export type ToolName = keyof typeof tools;
@@ -70,6 +73,7 @@ export const groups: readonly { readonly what: string; readonly needs: readonly 
   { what: 'the fencing agent (tests/api)', needs: ['fence_xenapi'] },
   { what: 'capacity beside hspace (tests/api)', needs: ['hspace'] },
   { what: "FreeBSD's ministat (tests/api)", needs: ['ministat'] },
+  { what: 'benchmarks of real programs (tests/api)', needs: ['pbzip2', 'postgres', 'make'] },
   { what: 'the lines that npm start prints (tests/api)', needs: ['python3', 'curl'] },
   { what: 'bash completion (tests/api)', needs: ['bash', 'bash-completion'] },
 ];

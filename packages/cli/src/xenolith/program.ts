@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { runHostNuma, type HostNumaOptions } from '../numa/host-numa.ts';
 import { rcText, runXe } from '../xe/program.ts';
 import { runXl } from '../xl/program.ts';
+import { benchCommand } from './bench-command.ts';
 import { completionScript } from './completion.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { experimentCommand } from './experiment-command.ts';
@@ -33,6 +34,7 @@ export function xenolithCommand(): Command {
   program.addCommand(experimentCommand());
   program.addCommand(doctorCommand());
   program.addCommand(ministatCommand());
+  program.addCommand(benchCommand());
   program
     .command('xl')
     .description('what xl does on a host, over the XenAPI: --host NAME chooses it (xenolith xl help)')

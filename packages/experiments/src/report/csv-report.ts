@@ -9,12 +9,15 @@ export function csvReport({ of, seed, durationNs, cases }: ExperimentResult): st
       each.of.measures.map(({ name, unit }) => {
         const { n, mean, sd, min, median, max, halfWidth } = variant.summaries[name]!;
         const figures = [seed, durationNs, n, mean, sd, min, median, max, halfWidth];
-        return [of.name, each.of.name, variant.name, variant.x, name, unit, of.source, ...figures].map(field).join(',');
+        return csvLine([of.name, each.of.name, variant.name, variant.x, name, unit, of.source, ...figures]);
       }),
     ),
   );
   return `${[head, ...lines].join('\n')}\n`;
 }
+
+/** A line of CSV without its end. */
+export const csvLine = (values: readonly (string | number | undefined)[]): string => values.map(field).join(',');
 
 function field(value: string | number | undefined): string {
   const text = value === undefined ? '' : String(value);
