@@ -185,5 +185,6 @@ export const fairness: Question = {
   notes: [
     'The host has ten pCPUs in two nodes: four of each node are measured, Domain-0 has one of each.',
     'Migrations are counted in traces of Xen (`xentrace`) on real Xen, at every dispatch in the model.',
+    'In the model the sixteen keep step: each gives way to the one that gave way to it, on the pCPU that both know, and nothing moves. Real guests are disturbed. Let the model’s sleep for 10 µs once in 20 to 80 ms, and it moves 20 a second under credit and 70 under credit2: so little decides this figure, and a model without disturbance cannot tell it.',
   ],
 };
