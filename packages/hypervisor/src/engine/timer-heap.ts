@@ -20,29 +20,29 @@ const slots = 1024;
  */
 export class TimerHeap {
   // By place in the heap.
-  #keyNs: Float64Array;
-  #keyNumber: Float64Array;
-  #timerAt: Int32Array;
+  #keyNs: Float64Array = new Float64Array(0);
+  #keyNumber: Float64Array = new Float64Array(0);
+  #timerAt: Int32Array = new Int32Array(0);
   #places = 0;
   // By slot of the wheel, and after those by timer: rings, of which a slot is the beginning; -1 for no ring.
-  #next: Int32Array;
-  #previous: Int32Array;
+  #next: Int32Array = new Int32Array(0);
+  #previous: Int32Array = new Int32Array(0);
   /** A bit for each slot that has timers. */
   readonly #occupied = new Int32Array(slots / 32);
   #near = 0;
   // By timer.
   /** Its key in the wheel. */
-  #nearNs: Float64Array;
-  #nearNumber: Float64Array;
+  #nearNs: Float64Array = new Float64Array(0);
+  #nearNumber: Float64Array = new Float64Array(0);
   /**
    * When each timer is due that is armed, or was until just now; and where its deadline is put before {@link armDue}. A
    * time that is passed to or from a function is allocated, unless the function is compiled into its caller.
    */
-  dueNs: Float64Array;
+  declare dueNs: Float64Array;
   /** The number of its arming, -1 when it is not armed. */
-  #armNumber: Float64Array;
+  #armNumber: Float64Array = new Float64Array(0);
   /** Its place in the heap, where it may be under an older key; -1 for none. */
-  #place: Int32Array;
+  #place: Int32Array = new Int32Array(0);
   #armed = 0;
   #armings = 0;
   /** The time of its owner, not after any timer's: a deadline before it is one of now, behind others of now. */

@@ -45,7 +45,7 @@ import type { SchedulerOptions } from './scheduler-options.ts';
 export class Credit2 implements Scheduler {
   readonly name = 'credit2';
   /** Everything it knows, for listings and checkers. */
-  readonly state: Credit2State;
+  declare readonly state: Credit2State;
   readonly #core: SchedCore;
 
   constructor(core: SchedCore, valid: PcpuMask, options: SchedulerOptions = {}) {
