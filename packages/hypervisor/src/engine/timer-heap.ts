@@ -102,19 +102,20 @@ export class TimerHeap {
 
   /** Arms a timer, or arms it anew, for what is in {@link dueNs}. */
   armDue(timer: number): void {
-    const dues = this.dueNs;
-    if (dues[timer]! < this.nowNs) dues[timer] = this.nowNs;
-    if (this.#armNumber[timer]! < 0) this.#armed++;
-    this.#armNumber[timer] = this.#armings++;
+    let dueNs = this.dueNs[timer]!;
+    if (dueNs < this.nowNs) this.dueNs[timer] = dueNs = this.nowNs;
+    const numbers = this.#armNumber;
+    if (numbers[timer]! < 0) this.#armed++;
+    numbers[timer] = this.#armings++;
     if (this.#next[slots + timer]! >= 0) {
-      if (dues[timer]! >= this.#nearNs[timer]!) return;
+      if (dueNs >= this.#nearNs[timer]!) return;
       this.#unlink(timer);
       this.#put(timer);
       return;
     }
     const place = this.#place[timer]!;
     if (place < 0) this.#put(timer);
-    else if (dues[timer]! < this.#keyNs[place]!) this.#siftUp(place, timer);
+    else if (dueNs < this.#keyNs[place]!) this.#siftUp(place, timer);
   }
 
   /** Stops a timer; nothing happens to one that is not armed. */
@@ -214,15 +215,16 @@ export class TimerHeap {
 
   /** Puts a timer in that is nowhere, under its key. */
   #put(timer: number): void {
-    if (!this.#isNear(timer)) {
+    const dueNs = this.dueNs[timer]!;
+    const turn = Math.floor(dueNs / slotNs);
+    if (turn - Math.floor(this.nowNs / slotNs) >= slots) {
       this.#siftUp(this.#places++, timer);
       return;
     }
-    const dueNs = this.dueNs[timer]!;
     const next = this.#next;
     const previous = this.#previous;
     const keys = this.#nearNs;
-    const slot = Math.floor(dueNs / slotNs) & (slots - 1);
+    const slot = turn & (slots - 1);
     const numbers = this.#nearNumber;
     const number = this.#armNumber[timer]!;
     let before = previous[slot]!;

@@ -200,7 +200,7 @@ export class Credit2 implements Scheduler {
     const s = this.state;
     const core = this.#core;
     const queue = s.queueOfPcpu[pcpu]!;
-    const row = queue * s.words;
+    const row = Math.imul(queue, s.words);
     const current = core.current[pcpu]!;
     if (rowHas(s.tickled, row, pcpu)) {
       removeFromRow(s.tickled, row, pcpu);
@@ -259,7 +259,7 @@ export class Credit2 implements Scheduler {
     const s = this.state;
     const core = this.#core;
     const { words, credit, nextQueued, tickledPcpu, migrateResist } = s;
-    const row = queue * words;
+    const row = Math.imul(queue, words);
     let chosen = current;
     let isYielding = false;
     if (current >= s.pcpuCount) {
@@ -274,7 +274,7 @@ export class Credit2 implements Scheduler {
       if (!isYielding && credit[unit]! <= credit[chosen]!) break;
       next = nextQueued[unit]!;
       if (!core.isRunnable(unit)) continue;
-      if (!rowHas(s.hard, unit * words, pcpu)) continue;
+      if (!rowHas(s.hard, Math.imul(unit, words), pcpu)) continue;
       const tickled = tickledPcpu[unit]!;
       // Left to the pCPU that was asked to take it.
       if (tickled !== none && tickled !== pcpu && rowHas(s.tickled, row, tickled)) continue;
@@ -290,8 +290,8 @@ export class Credit2 implements Scheduler {
     const s = this.state;
     if (!s.hasSoft(unit)) return false;
     const { words, valid, hard, soft, idle, tickled } = s;
-    const own = unit * words;
-    const row = queue * words;
+    const own = Math.imul(unit, words);
+    const row = Math.imul(queue, words);
     if (rowHas(soft, own, pcpu) && rowHas(hard, own, pcpu)) return false;
     for (let word = 0; word < words; word++) {
       const free = idle[row + word]! & ~tickled[row + word]! & valid[word]!;

@@ -109,6 +109,11 @@ export class Credit2State {
   declare weight: Int32Array;
   /** What division by the weight left over. */
   declare residual: Int32Array;
+  /**
+   * Credit that a nanosecond costs, where that is a whole number and the residual has no part in it: then nothing needs
+   * to be divided. 0 where it has to be.
+   */
+  declare pace: Float64Array;
   declare flags: Uint8Array;
   /** The run queue that a unit is assigned to, -1 for none. */
   declare queue: Int32Array;
@@ -197,6 +202,7 @@ export class Credit2State {
     this.credit = new Int32Array(units).fill(idleCredit, 0, pcpuCount);
     this.weight = new Int32Array(units);
     this.residual = new Int32Array(units);
+    this.pace = new Float64Array(units);
     this.flags = new Uint8Array(units);
     this.queue = new Int32Array(units).fill(none);
     this.migrateQueue = new Int32Array(units).fill(none);
@@ -231,6 +237,7 @@ export class Credit2State {
     this.credit = grownInt32(this.credit, capacity, 0);
     this.weight = grownInt32(this.weight, capacity, 0);
     this.residual = grownInt32(this.residual, capacity, 0);
+    this.pace = grownFloat64(this.pace, capacity);
     const flags = new Uint8Array(capacity);
     flags.set(this.flags);
     this.flags = flags;
@@ -282,7 +289,7 @@ export class Credit2State {
   hasSoft(unit: number): boolean {
     if (this.core.softEffective[unit] === 0) return false;
     const { valid, soft, words } = this;
-    const row = unit * words;
+    const row = Math.imul(unit, words);
     for (let word = 0; word < words; word++) if ((valid[word]! & ~soft[row + word]!) !== 0) return true;
     return false;
   }
