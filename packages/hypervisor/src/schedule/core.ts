@@ -38,8 +38,8 @@ export class SchedCore {
   declare readonly words: number;
   readonly timers = new TimerHeap();
   /** The code that vCPUs run; set once, before the first domain. */
-  declare guest: GuestCode | undefined;
-  declare onDecision: DecisionListener | undefined;
+  guest: GuestCode | undefined;
+  onDecision: DecisionListener | undefined;
 
   /** The time. Hot code reads it here and does not pass it on: what is passed is allocated, unless it is compiled inline. */
   now = 0;
@@ -292,7 +292,7 @@ export class SchedCore {
 
   /** `sched_switch_units()` and `sched_context_switched()`. */
   #switch(pcpu: number, next: number): void {
-    const { now, pcpuCount } = this;
+    const { pcpuCount } = this;
     const previous = this.current[pcpu]!;
     this.switchesOf[pcpu]!++;
     if (previous >= pcpuCount) {
@@ -310,7 +310,6 @@ export class SchedCore {
     this.current[pcpu] = next;
     if (next >= pcpuCount) this.#countDispatch(next, pcpu);
     this.isRunning[previous] = 0;
-    this.stateEntryNs[next] = now;
     this.#policyOf(previous).contextSaved(previous);
     if (previous >= pcpuCount) this.#finishMigration(previous);
   }
@@ -332,7 +331,7 @@ export class SchedCore {
   }
 
   #setState(unit: number, state: number): void {
-    this.timeNs[unit * 4 + this.state[unit]!]! += this.now - this.stateEntryNs[unit]!;
+    this.timeNs[(unit << 2) + this.state[unit]!]! += this.now - this.stateEntryNs[unit]!;
     this.stateEntryNs[unit] = this.now;
     this.state[unit] = state;
   }

@@ -1,10 +1,11 @@
 /** The masks of a run queue's idle pCPUs: those of cores that are wholly idle, and those that were asked to decide. */
-import type { Credit2State } from './state.ts';
+import { rowHas, type Credit2State } from './state.ts';
 
 /** All threads of a pCPU's core are idle now, if all of them are in idle ∖ tickled (`smt_idle_mask_set`). */
 export function addToSmtIdle(s: Credit2State, queue: number, pcpu: number): void {
   const { words, siblings, idle, tickled, smtIdle } = s;
   const row = Math.imul(queue, words);
+  if (!rowHas(idle, row, pcpu)) return;
   const own = Math.imul(pcpu, words);
   const from = s.fromWord[queue]!;
   const to = s.toWord[queue]!;
@@ -18,6 +19,7 @@ export function addToSmtIdle(s: Credit2State, queue: number, pcpu: number): void
 export function removeFromSmtIdle(s: Credit2State, queue: number, pcpu: number): void {
   const { words, siblings, smtIdle } = s;
   const row = Math.imul(queue, words);
+  if (!rowHas(smtIdle, row, pcpu)) return;
   const own = Math.imul(pcpu, words);
   const from = s.fromWord[queue]!;
   const to = s.toWord[queue]!;
