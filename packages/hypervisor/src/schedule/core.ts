@@ -4,6 +4,10 @@
  *
  * Hot code: state is in arrays by number, and nothing is allocated for an event. Units 0 … pcpuCount-1 are the idle
  * units of the pCPUs; vCPUs come after them. Times are plain numbers of nanoseconds, exact to 2^53 (104 days).
+ *
+ * Here and in the policies, fields that the constructor sets are no more than declared (`declare`), and private ones, of
+ * which that cannot be, begin with an empty array. Without it a field is undefined first; to V8 it then may be anything,
+ * and at each read it looks what it is (docs/reference/scheduler-speed.md).
  */
 import { assert } from '@xenolith/base';
 import { grownFloat64, grownInt32, grownUint8, TimerHeap } from '../engine/timer-heap.ts';
