@@ -108,6 +108,9 @@ function* unitFaults(core: SchedCore, s: Credit2State, unit: number): Iterable<s
   if ((s.flags[unit]! & unitFlag.delayedAdd) !== 0) yield 'was to be queued and is not';
   if (s.credit[unit]! < creditMin) yield `credit ${s.credit[unit]!}`;
   if (s.residual[unit]! < 0) yield `residual ${s.residual[unit]!}`;
+  const pace = s.pace[unit]!;
+  if (pace !== 0 && (pace * s.weight[unit]! !== s.maxWeight[queue] || s.residual[unit]! >= s.weight[unit]!))
+    yield `pace ${pace} of weight ${s.weight[unit]!}`;
   const { words } = s;
   const own = unit * words;
   if (!pcpuMask.isSame(s.hard.slice(own, own + words), core.hard[unit]!)) yield 'old hard affinity';

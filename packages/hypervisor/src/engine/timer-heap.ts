@@ -5,6 +5,11 @@ const none = -1;
 /** How much of the time to come one slot of the wheel has, and how many there are: 16.8 ms, a slice of most schedulers. */
 const slotNs = 2 ** 14;
 const slots = 1024;
+/** A timer that is due no later than this from now has its slot in the turn that begins now, wherever in its slot now is. */
+const turnNs = (slots - 1) * slotNs;
+
+/** The slot of a time. `&` cuts off what is no whole number, cheaper than a floor. */
+const slotOf = (timeNs: number): number => (timeNs / slotNs) & (slots - 1);
 
 /**
  * Numbered timers, ordered by (deadline, number of the arming). Arming an armed timer moves it and gives it a new arm
@@ -20,29 +25,29 @@ const slots = 1024;
  */
 export class TimerHeap {
   // By place in the heap.
-  #keyNs: Float64Array;
-  #keyNumber: Float64Array;
-  #timerAt: Int32Array;
+  #keyNs: Float64Array = new Float64Array(0);
+  #keyNumber: Float64Array = new Float64Array(0);
+  #timerAt: Int32Array = new Int32Array(0);
   #places = 0;
   // By slot of the wheel, and after those by timer: rings, of which a slot is the beginning; -1 for no ring.
-  #next: Int32Array;
-  #previous: Int32Array;
+  #next: Int32Array = new Int32Array(0);
+  #previous: Int32Array = new Int32Array(0);
   /** A bit for each slot that has timers. */
   readonly #occupied = new Int32Array(slots / 32);
   #near = 0;
   // By timer.
   /** Its key in the wheel. */
-  #nearNs: Float64Array;
-  #nearNumber: Float64Array;
+  #nearNs: Float64Array = new Float64Array(0);
+  #nearNumber: Float64Array = new Float64Array(0);
   /**
    * When each timer is due that is armed, or was until just now; and where its deadline is put before {@link armDue}. A
    * time that is passed to or from a function is allocated, unless the function is compiled into its caller.
    */
-  dueNs: Float64Array;
+  declare dueNs: Float64Array;
   /** The number of its arming, -1 when it is not armed. */
-  #armNumber: Float64Array;
+  #armNumber: Float64Array = new Float64Array(0);
   /** Its place in the heap, where it may be under an older key; -1 for none. */
-  #place: Int32Array;
+  #place: Int32Array = new Int32Array(0);
   #armed = 0;
   #armings = 0;
   /** The time of its owner, not after any timer's: a deadline before it is one of now, behind others of now. */
@@ -102,19 +107,20 @@ export class TimerHeap {
 
   /** Arms a timer, or arms it anew, for what is in {@link dueNs}. */
   armDue(timer: number): void {
-    const dues = this.dueNs;
-    if (dues[timer]! < this.nowNs) dues[timer] = this.nowNs;
-    if (this.#armNumber[timer]! < 0) this.#armed++;
-    this.#armNumber[timer] = this.#armings++;
+    let dueNs = this.dueNs[timer]!;
+    if (dueNs < this.nowNs) this.dueNs[timer] = dueNs = this.nowNs;
+    const numbers = this.#armNumber;
+    if (numbers[timer]! < 0) this.#armed++;
+    numbers[timer] = this.#armings++;
     if (this.#next[slots + timer]! >= 0) {
-      if (dues[timer]! >= this.#nearNs[timer]!) return;
+      if (dueNs >= this.#nearNs[timer]!) return;
       this.#unlink(timer);
       this.#put(timer);
       return;
     }
     const place = this.#place[timer]!;
     if (place < 0) this.#put(timer);
-    else if (dues[timer]! < this.#keyNs[place]!) this.#siftUp(place, timer);
+    else if (dueNs < this.#keyNs[place]!) this.#siftUp(place, timer);
   }
 
   /** Stops a timer; nothing happens to one that is not armed. */
@@ -202,7 +208,7 @@ export class TimerHeap {
   /** The first slot from now on that has timers; there is one. */
   #firstSlot(): number {
     const occupied = this.#occupied;
-    const from = Math.floor(this.nowNs / slotNs) & (slots - 1);
+    const from = slotOf(this.nowNs);
     let word = from >>> 5;
     let bits = occupied[word]! & (-1 << (from & 31));
     while (bits === 0) {
@@ -214,15 +220,15 @@ export class TimerHeap {
 
   /** Puts a timer in that is nowhere, under its key. */
   #put(timer: number): void {
-    if (!this.#isNear(timer)) {
+    const dueNs = this.dueNs[timer]!;
+    if (dueNs - this.nowNs > turnNs) {
       this.#siftUp(this.#places++, timer);
       return;
     }
-    const dueNs = this.dueNs[timer]!;
     const next = this.#next;
     const previous = this.#previous;
     const keys = this.#nearNs;
-    const slot = Math.floor(dueNs / slotNs) & (slots - 1);
+    const slot = slotOf(dueNs);
     const numbers = this.#nearNumber;
     const number = this.#armNumber[timer]!;
     let before = previous[slot]!;
@@ -273,9 +279,9 @@ export class TimerHeap {
     }
   }
 
-  /** Whether a timer is due within the turn of the wheel that begins now. */
+  /** Whether a timer is for the wheel. */
   #isNear(timer: number): boolean {
-    return Math.floor(this.dueNs[timer]! / slotNs) - Math.floor(this.nowNs / slotNs) < slots;
+    return this.dueNs[timer]! - this.nowNs <= turnNs;
   }
 
   /** Takes the timer at the top of the heap out. */

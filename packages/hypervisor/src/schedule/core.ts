@@ -4,6 +4,10 @@
  *
  * Hot code: state is in arrays by number, and nothing is allocated for an event. Units 0 … pcpuCount-1 are the idle
  * units of the pCPUs; vCPUs come after them. Times are plain numbers of nanoseconds, exact to 2^53 (104 days).
+ *
+ * Here and in the policies, fields that the constructor sets are no more than declared (`declare`), and private ones, of
+ * which that cannot be, begin with an empty array. Without it a field is undefined first; to V8 it then may be anything,
+ * and at each read it looks what it is (docs/reference/scheduler-speed.md).
  */
 import { assert } from '@xenolith/base';
 import { grownFloat64, grownInt32, grownUint8, TimerHeap } from '../engine/timer-heap.ts';
@@ -30,12 +34,12 @@ interface DomainEntry {
 }
 
 export class SchedCore {
-  readonly topology: Topology;
+  declare readonly topology: Topology;
   /** The release that is followed where releases differ. */
-  readonly xenVersion: XenVersion;
-  readonly pcpuCount: number;
+  declare readonly xenVersion: XenVersion;
+  declare readonly pcpuCount: number;
   /** Words of a mask of pCPUs. */
-  readonly words: number;
+  declare readonly words: number;
   readonly timers = new TimerHeap();
   /** The code that vCPUs run; set once, before the first domain. */
   guest: GuestCode | undefined;
@@ -54,44 +58,44 @@ export class SchedCore {
 
   // By pCPU.
   /** The unit that is on a pCPU. */
-  readonly current: Int32Array;
+  declare readonly current: Int32Array;
   readonly poolOf: (SchedPool | undefined)[];
-  readonly decisionsOf: Float64Array;
-  readonly switchesOf: Float64Array;
+  declare readonly decisionsOf: Float64Array;
+  declare readonly switchesOf: Float64Array;
   /** The idle pCPU that credit asked last from each one (`last_tickle_cpu`, a variable of the pCPU and not of its pool). */
-  readonly lastTickled: Int32Array;
-  readonly #pending: PcpuMask;
+  declare readonly lastTickled: Int32Array;
+  readonly #pending: PcpuMask = new Uint32Array(0);
   #anyPending = false;
 
   // By unit.
-  unitCapacity: number;
-  unitCount: number;
+  declare unitCapacity: number;
+  declare unitCount: number;
   /** The pCPU that a unit is assigned to (`sched_unit_master`). */
-  pcpu: Int32Array;
-  domain: Int32Array;
-  vcpu: Int32Array;
-  state: Uint8Array;
-  stateEntryNs: Float64Array;
+  declare pcpu: Int32Array;
+  declare domain: Int32Array;
+  declare vcpu: Int32Array;
+  declare state: Uint8Array;
+  declare stateEntryNs: Float64Array;
   /** Time in each run state so far, four to a unit; the present state's is counted when it is left. */
-  timeNs: Float64Array;
-  flags: Uint8Array;
-  pauseCount: Int32Array;
-  isRunning: Uint8Array;
+  declare timeNs: Float64Array;
+  declare flags: Uint8Array;
+  declare pauseCount: Int32Array;
+  declare isRunning: Uint8Array;
   /** hard ⊄ soft and hard ∩ soft ≠ ∅ (`soft_aff_effective`). */
-  softEffective: Uint8Array;
+  declare softEffective: Uint8Array;
   readonly hard: PcpuMask[] = [];
   readonly soft: PcpuMask[] = [];
   /** Times that a vCPU came onto a pCPU, and onto another one than before. */
-  dispatches: Float64Array;
-  migrations: Float64Array;
-  lastPcpu: Int32Array;
+  declare dispatches: Float64Array;
+  declare migrations: Float64Array;
+  declare lastPcpu: Int32Array;
   /** The timer of what runs on a vCPU. */
-  guestTimer: Int32Array;
+  declare guestTimer: Int32Array;
   /** When a vCPU was woken that has not run since, -1 for none; and what became of the earlier ones. */
-  wokenNs: Float64Array;
-  wakes: Float64Array;
-  latencySumNs: Float64Array;
-  latencyMaxNs: Float64Array;
+  declare wokenNs: Float64Array;
+  declare wakes: Float64Array;
+  declare latencySumNs: Float64Array;
+  declare latencyMaxNs: Float64Array;
   readonly #policy: (Scheduler | undefined)[] = [];
 
   readonly domains: (DomainEntry | undefined)[] = [];
@@ -292,7 +296,7 @@ export class SchedCore {
 
   /** `sched_switch_units()` and `sched_context_switched()`. */
   #switch(pcpu: number, next: number): void {
-    const { now, pcpuCount } = this;
+    const { pcpuCount } = this;
     const previous = this.current[pcpu]!;
     this.switchesOf[pcpu]!++;
     if (previous >= pcpuCount) {
@@ -310,7 +314,6 @@ export class SchedCore {
     this.current[pcpu] = next;
     if (next >= pcpuCount) this.#countDispatch(next, pcpu);
     this.isRunning[previous] = 0;
-    this.stateEntryNs[next] = now;
     this.#policyOf(previous).contextSaved(previous);
     if (previous >= pcpuCount) this.#finishMigration(previous);
   }
@@ -332,7 +335,7 @@ export class SchedCore {
   }
 
   #setState(unit: number, state: number): void {
-    this.timeNs[unit * 4 + this.state[unit]!]! += this.now - this.stateEntryNs[unit]!;
+    this.timeNs[(unit << 2) + this.state[unit]!]! += this.now - this.stateEntryNs[unit]!;
     this.stateEntryNs[unit] = this.now;
     this.state[unit] = state;
   }

@@ -48,7 +48,7 @@ const timerKind = { tick: 0, account: 1 } as const;
 export class Credit implements Scheduler {
   readonly name = 'credit';
   /** For checkers and listings; only the scheduler changes it. */
-  readonly state: CreditState;
+  declare readonly state: CreditState;
   readonly #core: SchedCore;
 
   /** @param valid the pCPUs of the pool, kept by the core */

@@ -45,11 +45,9 @@ import type { SchedulerOptions } from './scheduler-options.ts';
 export class Credit2 implements Scheduler {
   readonly name = 'credit2';
   /** Everything it knows, for listings and checkers. */
-  readonly state: Credit2State;
-  readonly #core: SchedCore;
+  declare readonly state: Credit2State;
 
   constructor(core: SchedCore, valid: PcpuMask, options: SchedulerOptions = {}) {
-    this.#core = core;
     this.state = new Credit2State(core, valid, options);
   }
 
@@ -81,18 +79,18 @@ export class Credit2 implements Scheduler {
     s.domainBudgetNs[domain] = 0;
     s.nextReplenishNs[domain] = 0;
     s.firstParked[domain] = none;
-    s.replenishTimer[domain] = this.#core.newPolicyTimer(this, 0, domain, Math.max(pcpuMask.first(s.valid), 0));
+    s.replenishTimer[domain] = s.core.newPolicyTimer(this, 0, domain, Math.max(pcpuMask.first(s.valid), 0));
   }
 
   removeDomain(domain: number): void {
-    this.#core.freeTimer(this.state.replenishTimer[domain]!);
+    this.state.core.freeTimer(this.state.replenishTimer[domain]!);
     this.state.replenishTimer[domain] = none;
   }
 
   addUnit(unit: number): void {
     const s = this.state;
     s.credit[unit] = creditInit;
-    s.weight[unit] = s.domainWeight[this.#core.domain[unit]!]!;
+    s.weight[unit] = s.domainWeight[s.core.domain[unit]!]!;
     s.residual[unit] = 0;
     s.flags[unit] = 0;
     s.queue[unit] = none;
@@ -104,11 +102,11 @@ export class Credit2 implements Scheduler {
     s.quotaNs[unit] = 0;
     // A new unit counts as half.
     s.unitLoad[unit] = unitOfLoad / 2;
-    s.unitLoadTick[unit] = Math.floor(this.#core.now / 1024);
+    s.unitLoadTick[unit] = Math.floor(s.core.now / 1024);
     s.nextQueued[unit] = none;
     s.nextAssigned[unit] = none;
     s.nextParked[unit] = none;
-    s.copyAffinity(unit, this.#core.hard[unit]!, this.#core.soft[unit]!);
+    s.copyAffinity(unit, s.core.hard[unit]!, s.core.soft[unit]!);
   }
 
   removeUnit(): void {}
@@ -116,15 +114,15 @@ export class Credit2 implements Scheduler {
   insert(unit: number): void {
     const s = this.state;
     const pcpu = this.pick(unit);
-    this.#core.pcpu[unit] = pcpu;
+    s.core.pcpu[unit] = pcpu;
     assignUnit(s, unit, s.queueOfPcpu[pcpu]!);
-    s.domainUnits[this.#core.domain[unit]!]!++;
+    s.domainUnits[s.core.domain[unit]!]!++;
   }
 
   remove(unit: number): void {
     forgetParked(this.state, unit);
     deassignUnit(this.state, unit);
-    this.state.domainUnits[this.#core.domain[unit]!]!--;
+    this.state.domainUnits[this.state.core.domain[unit]!]!--;
   }
 
   pick(unit: number): number {
@@ -135,13 +133,13 @@ export class Credit2 implements Scheduler {
     const s = this.state;
     const target = s.queueOfPcpu[pcpu]!;
     // Between run queues another pCPU than the given one is picked.
-    if (target === s.queue[unit]) this.#core.pcpu[unit] = pcpu;
+    if (target === s.queue[unit]) s.core.pcpu[unit] = pcpu;
     else moveUnit(s, unit, target);
   }
 
   wake(unit: number): void {
     const s = this.state;
-    const core = this.#core;
+    const { core } = s;
     if (core.current[core.pcpu[unit]!] === unit || isQueued(s, unit)) return;
     if ((s.flags[unit]! & unitFlag.scheduled) !== 0) {
       s.flags[unit]! |= unitFlag.delayedAdd;
@@ -154,8 +152,8 @@ export class Credit2 implements Scheduler {
 
   sleep(unit: number): void {
     const s = this.state;
-    const pcpu = this.#core.pcpu[unit]!;
-    if (this.#core.current[pcpu] === unit) {
+    const pcpu = s.core.pcpu[unit]!;
+    if (s.core.current[pcpu] === unit) {
       raiseTickled(s, pcpu, s.queue[unit]!);
     } else if (isQueued(s, unit)) {
       updateLoad(s, s.queue[unit]!, unit, -1);
@@ -187,7 +185,7 @@ export class Credit2 implements Scheduler {
     let parked = none;
     const budgetNs = s.budgetNs[unit]!;
     if (budgetNs > 0 && budgetNs !== Infinity) parked = returnBudget(s, unit);
-    if ((flags & unitFlag.delayedAdd) !== 0 && this.#core.isRunnable(unit)) {
+    if ((flags & unitFlag.delayedAdd) !== 0 && s.core.isRunnable(unit)) {
       enqueue(s, unit);
       tickle(s, unit);
     } else {
@@ -198,9 +196,9 @@ export class Credit2 implements Scheduler {
 
   schedule(pcpu: number): number {
     const s = this.state;
-    const core = this.#core;
+    const { core } = s;
     const queue = s.queueOfPcpu[pcpu]!;
-    const row = queue * s.words;
+    const row = Math.imul(queue, s.words);
     const current = core.current[pcpu]!;
     if (rowHas(s.tickled, row, pcpu)) {
       removeFromRow(s.tickled, row, pcpu);
@@ -257,9 +255,9 @@ export class Credit2 implements Scheduler {
    */
   #candidate(pcpu: number, queue: number, current: number): number {
     const s = this.state;
-    const core = this.#core;
+    const { core } = s;
     const { words, credit, nextQueued, tickledPcpu, migrateResist } = s;
-    const row = queue * words;
+    const row = Math.imul(queue, words);
     let chosen = current;
     let isYielding = false;
     if (current >= s.pcpuCount) {
@@ -274,7 +272,7 @@ export class Credit2 implements Scheduler {
       if (!isYielding && credit[unit]! <= credit[chosen]!) break;
       next = nextQueued[unit]!;
       if (!core.isRunnable(unit)) continue;
-      if (!rowHas(s.hard, unit * words, pcpu)) continue;
+      if (!rowHas(s.hard, Math.imul(unit, words), pcpu)) continue;
       const tickled = tickledPcpu[unit]!;
       // Left to the pCPU that was asked to take it.
       if (tickled !== none && tickled !== pcpu && rowHas(s.tickled, row, tickled)) continue;
@@ -290,8 +288,8 @@ export class Credit2 implements Scheduler {
     const s = this.state;
     if (!s.hasSoft(unit)) return false;
     const { words, valid, hard, soft, idle, tickled } = s;
-    const own = unit * words;
-    const row = queue * words;
+    const own = Math.imul(unit, words);
+    const row = Math.imul(queue, words);
     if (rowHas(soft, own, pcpu) && rowHas(hard, own, pcpu)) return false;
     for (let word = 0; word < words; word++) {
       const free = idle[row + word]! & ~tickled[row + word]! & valid[word]!;
@@ -307,7 +305,7 @@ export class Credit2 implements Scheduler {
    */
   #runtime(queue: number, unit: number, inflight: number): number {
     const s = this.state;
-    const core = this.#core;
+    const { core } = s;
     let leastNs = s.ratelimitNs;
     if (leastNs > 0 && core.isRunning[unit] === 1) leastNs += core.stateEntryNs[unit]! - core.now;
     if (leastNs < minTimerNs) leastNs = minTimerNs;

@@ -28,21 +28,21 @@ export class Rtds implements Scheduler {
   readonly name = 'rtds';
   readonly #core: SchedCore;
   /** The pCPUs of the pool, kept by the core. */
-  readonly #valid: PcpuMask;
+  readonly #valid: PcpuMask = new Uint32Array(0);
   /** Behaviour of before 4.23: {@link setDomain}, {@link setUnit} and {@link RtdsServers.burn} say where. */
   readonly #isOld: boolean;
   /** pCPUs that were asked for a decision and have not made it. */
-  readonly #tickled: PcpuMask;
-  readonly #scratch: PcpuMask;
+  readonly #tickled: PcpuMask = new Uint32Array(0);
+  readonly #scratch: PcpuMask = new Uint32Array(0);
   /** Its pCPU makes no difference: nothing here is kept by the pCPU that the code runs on. */
   #timer: number;
-  readonly servers: RtdsServers;
+  declare readonly servers: RtdsServers;
   /** Units that wait for a pCPU and have budget, or extra time. */
-  readonly runQueue: UnitLists;
+  declare readonly runQueue: UnitLists;
   /** All units that run or are queued, also the depleted ones. */
-  readonly replenishments: UnitLists;
+  declare readonly replenishments: UnitLists;
   /** Units that were replenished in the present run of the timer. */
-  #replenished: Int32Array;
+  #replenished: Int32Array = new Int32Array(0);
 
   constructor(core: SchedCore, valid: PcpuMask, options: SchedulerOptions = {}) {
     this.#core = core;

@@ -10,8 +10,8 @@ const off = -1;
 export class UnitLists {
   /** The lists' heads come first, then the units. */
   readonly #heads: number;
-  #next: Int32Array;
-  #previous: Int32Array;
+  #next: Int32Array = new Int32Array(0);
+  #previous: Int32Array = new Int32Array(0);
 
   constructor(lists: number, unitCapacity: number) {
     this.#heads = lists;

@@ -19,21 +19,21 @@ export type JobSource =
 /** The jobs of all vCPUs, by unit. */
 export class Jobs {
   /** Units of work done. */
-  completed: Float64Array;
+  declare completed: Float64Array;
   /** Jobs that were done after their deadline. */
-  missed: Float64Array;
+  declare missed: Float64Array;
   /** From the coming of a job to its end; undefined of a unit that never had one. */
   readonly responseNs: (Histogram | undefined)[] = [];
   /** When the source began, -1 before. */
-  #beganNs: Float64Array;
+  #beganNs: Float64Array = new Float64Array(0);
   /** How far the source has come since then, counting only time in which it is on. */
-  #clockNs: Float64Array;
+  #clockNs: Float64Array = new Float64Array(0);
   /** When the job that is worked on came, -1 for none, and when it is late. */
-  #releaseNs: Float64Array;
-  #deadlineNs: Float64Array;
+  #releaseNs: Float64Array = new Float64Array(0);
+  #deadlineNs: Float64Array = new Float64Array(0);
   /** Its period, Infinity for none. */
-  #periodNs: Float64Array;
-  #random: Uint32Array;
+  #periodNs: Float64Array = new Float64Array(0);
+  #random: Uint32Array = new Uint32Array(0);
 
   constructor(unitCapacity: number) {
     this.completed = new Float64Array(unitCapacity);

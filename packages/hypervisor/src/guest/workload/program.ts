@@ -88,18 +88,18 @@ const emptyProgram: Program = compileProgram([], false);
 /** Runs programs on the vCPUs of a machine. */
 export class Programs implements GuestCode {
   /** The jobs that programs take, and the work they have done. */
-  readonly jobs: Jobs;
+  declare readonly jobs: Jobs;
   readonly #core: SchedCore;
   readonly #program: Program[] = [];
   /** Where the next step begins in its program. */
-  #at: Int32Array;
+  #at: Int32Array = new Int32Array(0);
   /** What is left of the present `run`, or was of a `block` when it began. */
-  #leftNs: Float64Array;
-  #random: Uint32Array;
+  #leftNs: Float64Array = new Float64Array(0);
+  #random: Uint32Array = new Uint32Array(0);
   /** Bits of {@link trait}. */
-  #traits: Uint8Array;
+  #traits: Uint8Array = new Uint8Array(0);
   /** When the present phase ends; Infinity outside of one. */
-  #phaseEndNs: Float64Array;
+  #phaseEndNs: Float64Array = new Float64Array(0);
 
   constructor(core: SchedCore) {
     this.#core = core;

@@ -20,36 +20,36 @@ export const defaultWeight = 256;
 const none = -1;
 
 export class CreditState {
-  readonly core: SchedCore;
-  readonly pcpuCount: number;
+  declare readonly core: SchedCore;
+  declare readonly pcpuCount: number;
   /** The pCPUs that units may be on, kept by the pool. */
-  readonly valid: PcpuMask;
-  readonly version: XenVersion;
+  declare readonly valid: PcpuMask;
+  declare readonly version: XenVersion;
   /** A unit that yielded is known as such until it leaves the queue, not only while it is put there (since 4.18). */
-  readonly yieldLasts: boolean;
-  readonly smtPowerSavings: boolean;
-  readonly tickleOneIdleCpu: boolean;
+  declare readonly yieldLasts: boolean;
+  declare readonly smtPowerSavings: boolean;
+  declare readonly tickleOneIdleCpu: boolean;
   /** Time between two searches for work by one pCPU must exceed this; below 0 before 4.18, which knew no limit. */
-  readonly balanceRatelimitNs: number;
-  parameters: CreditParameters;
+  declare readonly balanceRatelimitNs: number;
+  declare parameters: CreditParameters;
 
   // Of the machine, which does not change: who shares a core, a socket, a node with a pCPU.
-  readonly socketOf: Int32Array;
-  readonly nodeOf: Int32Array;
-  readonly siblings: readonly PcpuMask[];
-  readonly socketMasks: readonly PcpuMask[];
-  readonly nodeMasks: readonly PcpuMask[];
+  declare readonly socketOf: Int32Array;
+  declare readonly nodeOf: Int32Array;
+  declare readonly siblings: readonly PcpuMask[];
+  declare readonly socketMasks: readonly PcpuMask[];
+  declare readonly nodeMasks: readonly PcpuMask[];
 
   // Of the pool.
   /** pCPUs that run their idle unit and were not asked to look for work since. */
-  readonly idlers: PcpuMask;
-  readonly pcpus: PcpuMask;
+  declare readonly idlers: PcpuMask;
+  declare readonly pcpus: PcpuMask;
   pcpuTotal = 0;
   /** The pCPU that accounts for all of them, and its timer. */
   master = none;
   masterTimer = none;
   /** Where the search for work in a node begins: after this pCPU. */
-  readonly balanceBias: Int32Array;
+  declare readonly balanceBias: Int32Array;
   /** Weight of all active units together. */
   weight = 0;
   /** Credit that all pCPUs together give in a slice. */
@@ -62,43 +62,43 @@ export class CreditState {
   softTotal = 0;
 
   // By pCPU.
-  readonly sortedAt: Int32Array;
-  readonly idleBias: Int32Array;
+  declare readonly sortedAt: Int32Array;
+  declare readonly idleBias: Int32Array;
   /** Units that wait for a pCPU or run there, the idle unit not among them. */
-  readonly runnableCount: Int32Array;
+  declare readonly runnableCount: Int32Array;
   /** The pCPUs that have more than one of them: from no other can any be taken. */
-  readonly crowded: PcpuMask;
-  readonly lastBalanceNs: Float64Array;
-  readonly tickTimer: Int32Array;
+  declare readonly crowded: PcpuMask;
+  declare readonly lastBalanceNs: Float64Array;
+  declare readonly tickTimer: Int32Array;
 
   // By unit.
-  priorityOf: Int8Array;
-  flags: Uint8Array;
-  creditOf: Int32Array;
+  declare priorityOf: Int8Array;
+  declare flags: Uint8Array;
+  declare creditOf: Int32Array;
   /** What a burn left over, in millionths of a credit. */
-  residual: Int32Array;
+  declare residual: Int32Array;
   /** While a unit runs, since when it has not paid; while it does not, that minus when it stopped. */
-  startNs: Float64Array;
-  lastScheduledNs: Float64Array;
-  isActive: Uint8Array;
-  activeNext: Int32Array;
-  activePrevious: Int32Array;
+  declare startNs: Float64Array;
+  declare lastScheduledNs: Float64Array;
+  declare isActive: Uint8Array;
+  declare activeNext: Int32Array;
+  declare activePrevious: Int32Array;
   /** Run queues, in a ring: node p is the end of pCPU p's queue, node p + pcpuCount is unit p. -1: in no queue. */
-  queueNext: Int32Array;
-  queuePrevious: Int32Array;
+  declare queueNext: Int32Array;
+  declare queuePrevious: Int32Array;
 
   // By domain.
-  weightOf: Uint16Array;
-  capOf: Uint16Array;
-  activeCount: Int32Array;
-  firstUnit: Int32Array;
-  domainNext: Int32Array;
-  domainPrevious: Int32Array;
+  declare weightOf: Uint16Array;
+  declare capOf: Uint16Array;
+  declare activeCount: Int32Array;
+  declare firstUnit: Int32Array;
+  declare domainNext: Int32Array;
+  declare domainPrevious: Int32Array;
 
   /** Masks to work in, none of which is in use across a call of anything that uses them. */
-  readonly candidates: PcpuMask;
-  readonly idleCandidates: PcpuMask;
-  readonly group: PcpuMask;
+  declare readonly candidates: PcpuMask;
+  declare readonly idleCandidates: PcpuMask;
+  declare readonly group: PcpuMask;
 
   constructor(core: SchedCore, valid: PcpuMask, options: SchedulerOptions) {
     const { pcpuCount, words, unitCapacity } = core;

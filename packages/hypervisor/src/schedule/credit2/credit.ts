@@ -10,12 +10,11 @@ export function burn(s: Credit2State, queue: number, unit: number): void {
   const nowNs = s.core.now;
   const ranNs = nowNs - s.startNs[unit]!;
   if (ranNs <= 0) return;
-  const weight = s.weight[unit]!;
-  const most = s.maxWeight[queue]!;
-  const residual = s.residual[unit]!;
-  let cost = ranNs;
-  if (weight !== most || residual >= weight) {
-    const value = ranNs * most + residual;
+  const pace = s.pace[unit]!;
+  let cost = ranNs * pace;
+  if (pace === 0) {
+    const weight = s.weight[unit]!;
+    const value = ranNs * s.maxWeight[queue]! + s.residual[unit]!;
     cost = Math.floor(value / weight);
     s.residual[unit] = value - cost * weight;
   }
@@ -27,8 +26,11 @@ export function burn(s: Credit2State, queue: number, unit: number): void {
 }
 
 /** How long a unit can run for an amount of credit that is not negative (`c2t`). */
-export const timeOfCredit = (s: Credit2State, queue: number, unit: number, credit: number): number =>
-  Math.floor((credit * s.weight[unit]!) / s.maxWeight[queue]!);
+export function timeOfCredit(s: Credit2State, queue: number, unit: number, credit: number): number {
+  const pace = s.pace[unit]!;
+  if (pace !== 0) return Math.floor(credit / pace);
+  return Math.floor((credit * s.weight[unit]!) / s.maxWeight[queue]!);
+}
 
 /**
  * New credit for all units of a run queue (`reset_credit`). Their order stays, so the queue is not sorted again.

@@ -481,6 +481,27 @@ describe('credit', () => {
     expect(costOf([100, 1, 399, 500])).toBe(2333);
     expect(costOf([1, 1, 1])).toBe(7);
   });
+
+  test.each([
+    ['a whole multiple', 100, 30_000],
+    ['a multiple with a part', 300, 10_000],
+    ['that of the heaviest', 3000, 1000],
+  ])('what was left over is paid by the first running after the weight became lighter by %s', (_, weight, cost) => {
+    const { machine, credit2, units } = setUp(1, [
+      { weight: 2999, vcpus: [hog] },
+      { weight: 3000, vcpus: [hog] },
+    ]);
+    const { state } = credit2;
+    const unit = units[0]![0]!;
+    state.residual[unit] = 2998;
+    credit2.setDomain(0, { weight });
+    const before = state.credit[unit]!;
+    state.startNs[unit] = 0;
+    machine.core.now = 1000;
+    burn(state, 0, unit);
+    expect(before - state.credit[unit]!).toBe(cost + Math.floor(2998 / weight));
+    expect(state.residual[unit]).toBe(2998 % weight);
+  });
 });
 
 describe('which busy pCPU a unit is for', () => {

@@ -1,11 +1,12 @@
 /** The masks of a run queue's idle pCPUs: those of cores that are wholly idle, and those that were asked to decide. */
-import type { Credit2State } from './state.ts';
+import { rowHas, type Credit2State } from './state.ts';
 
 /** All threads of a pCPU's core are idle now, if all of them are in idle ∖ tickled (`smt_idle_mask_set`). */
 export function addToSmtIdle(s: Credit2State, queue: number, pcpu: number): void {
   const { words, siblings, idle, tickled, smtIdle } = s;
-  const row = queue * words;
-  const own = pcpu * words;
+  const row = Math.imul(queue, words);
+  if (!rowHas(idle, row, pcpu)) return;
+  const own = Math.imul(pcpu, words);
   const from = s.fromWord[queue]!;
   const to = s.toWord[queue]!;
   for (let word = from; word < to; word++) {
@@ -17,8 +18,9 @@ export function addToSmtIdle(s: Credit2State, queue: number, pcpu: number): void
 /** Not all threads of a pCPU's core are idle any more (`smt_idle_mask_clear`). */
 export function removeFromSmtIdle(s: Credit2State, queue: number, pcpu: number): void {
   const { words, siblings, smtIdle } = s;
-  const row = queue * words;
-  const own = pcpu * words;
+  const row = Math.imul(queue, words);
+  if (!rowHas(smtIdle, row, pcpu)) return;
+  const own = Math.imul(pcpu, words);
   const from = s.fromWord[queue]!;
   const to = s.toWord[queue]!;
   for (let word = from; word < to; word++) {
@@ -29,7 +31,7 @@ export function removeFromSmtIdle(s: Credit2State, queue: number, pcpu: number):
 
 /** Asks a pCPU for a decision, and others to reckon with it (`tickle_cpu`). */
 export function raiseTickled(s: Credit2State, pcpu: number, queue: number): void {
-  s.tickled[queue * s.words + (pcpu >>> 5)]! |= 1 << (pcpu & 31);
+  s.tickled[Math.imul(queue, s.words) + (pcpu >>> 5)]! |= 1 << (pcpu & 31);
   removeFromSmtIdle(s, queue, pcpu);
   s.core.raise(pcpu);
 }

@@ -1,7 +1,7 @@
 /** Weight and cap of a domain taking force (`csched2_dom_cntl`). */
 import { takeParked, unpark } from './budget.ts';
 import { burn } from './credit.ts';
-import { updateMaxWeight } from './run-queues.ts';
+import { setPace, updateMaxWeight } from './run-queues.ts';
 import { addToRow, minTimerNs, type Credit2State } from './state.ts';
 
 /** All units of a domain weigh the same; the pace of their run queues follows. */
@@ -10,6 +10,7 @@ export function setWeight(s: Credit2State, domain: number, weight: number): void
   s.domainWeight[domain] = weight;
   for (const unit of s.core.domainEntry(domain).units) {
     s.weight[unit] = weight;
+    setPace(s, s.queue[unit]!, unit);
     updateMaxWeight(s, s.queue[unit]!, weight, old);
   }
 }

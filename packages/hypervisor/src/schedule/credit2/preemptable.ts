@@ -8,7 +8,7 @@ import { none, type Credit2State } from './state.ts';
 /** Another unit comes onto a pCPU now. */
 export function noteEntry(s: Credit2State, queue: number, pcpu: number, isIdle: boolean): void {
   const { nextEntered, previousEntered } = s;
-  s.preemptable[queue * s.words + (pcpu >>> 5)]! &= ~(1 << (pcpu & 31));
+  s.preemptable[Math.imul(queue, s.words) + (pcpu >>> 5)]! &= ~(1 << (pcpu & 31));
   const after = nextEntered[pcpu]!;
   if (after !== none) {
     const before = previousEntered[pcpu]!;
@@ -38,7 +38,7 @@ export function updatePreemptable(s: Credit2State, queue: number): void {
   const head = s.pcpuCount + queue;
   let pcpu = nextEntered[head]!;
   if (pcpu === head || entryNs[pcpu]! >= latestNs) return;
-  const row = queue * s.words;
+  const row = Math.imul(queue, s.words);
   while (pcpu !== head && entryNs[pcpu]! < latestNs) {
     s.preemptable[row + (pcpu >>> 5)]! |= 1 << (pcpu & 31);
     const next = nextEntered[pcpu]!;

@@ -47,6 +47,7 @@ export function assignUnit(s: Credit2State, unit: number, queue: number): void {
   previousAssigned[unit] = last;
   nextAssigned[unit] = queue;
   previousAssigned[queue] = unit;
+  setPace(s, queue, unit);
   updateMaxWeight(s, queue, s.weight[unit]!, 0);
   s.balancedLoad[queue]! += s.unitLoad[unit]!;
 }
@@ -71,16 +72,25 @@ export function deassignUnit(s: Credit2State, unit: number): void {
  */
 export function updateMaxWeight(s: Credit2State, queue: number, newWeight: number, oldWeight: number): void {
   const { maxWeight, weight, nextAssigned } = s;
-  if (newWeight > maxWeight[queue]!) {
-    maxWeight[queue] = newWeight;
-    return;
+  const before = maxWeight[queue]!;
+  let most = newWeight;
+  if (newWeight <= before) {
+    if (oldWeight !== before) return;
+    most = 1;
+    for (let unit = nextAssigned[queue]!; unit !== queue; unit = nextAssigned[unit]!) {
+      if (weight[unit]! > most) most = weight[unit]!;
+    }
   }
-  if (oldWeight !== maxWeight[queue]!) return;
-  let most = 1;
-  for (let unit = nextAssigned[queue]!; unit !== queue; unit = nextAssigned[unit]!) {
-    if (weight[unit]! > most) most = weight[unit]!;
-  }
+  if (most === before) return;
   maxWeight[queue] = most;
+  for (let unit = nextAssigned[queue]!; unit !== queue; unit = nextAssigned[unit]!) setPace(s, queue, unit);
+}
+
+/** What running costs a unit, after its weight or that of the heaviest has changed. */
+export function setPace(s: Credit2State, queue: number, unit: number): void {
+  const weight = s.weight[unit]!;
+  const pace = s.maxWeight[queue]! / weight;
+  s.pace[unit] = Number.isInteger(pace) && s.residual[unit]! < weight ? pace : 0;
 }
 
 /** Puts a pCPU into the run queue that it belongs to, which it may be the first of (`csched2_init_pdata`). */

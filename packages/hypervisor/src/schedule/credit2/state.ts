@@ -44,20 +44,20 @@ export const none = -1;
  * are copies of the core's.
  */
 export class Credit2State {
-  readonly core: SchedCore;
-  readonly words: number;
-  readonly pcpuCount: number;
+  declare readonly core: SchedCore;
+  declare readonly words: number;
+  declare readonly pcpuCount: number;
   /** The pCPUs of the pool. */
-  readonly valid: PcpuMask;
+  declare readonly valid: PcpuMask;
   /** For masks of the moment. */
-  readonly scratch: PcpuMask;
+  declare readonly scratch: PcpuMask;
 
-  readonly runqueueBy: NonNullable<SchedulerOptions['runqueue']>;
-  readonly maxCpusPerRunqueue: number;
-  readonly migrateResist: number;
-  readonly capPeriodNs: number;
-  readonly smtPowerSavings: boolean;
-  ratelimitUs: number;
+  declare readonly runqueueBy: NonNullable<SchedulerOptions['runqueue']>;
+  declare readonly maxCpusPerRunqueue: number;
+  declare readonly migrateResist: number;
+  declare readonly capPeriodNs: number;
+  declare readonly smtPowerSavings: boolean;
+  declare ratelimitUs: number;
   /** {@link ratelimitUs} in nanoseconds. */
   ratelimitNs = 0;
   /** Less than so long a unit runs that may not be preempted yet; -Infinity where it always may. */
@@ -65,84 +65,89 @@ export class Credit2State {
 
   // By pCPU.
   /** The run queue of a pCPU, -1 outside of the pool. */
-  readonly queueOfPcpu: Int32Array;
+  declare readonly queueOfPcpu: Int32Array;
   /** Threads of its core in its run queue, itself included (`sibling_mask`). */
-  readonly siblings: Uint32Array;
+  declare readonly siblings: Uint32Array;
   /** Threads of its core (`cpu_sibling_mask`). */
-  readonly coreThreads: Uint32Array;
+  declare readonly coreThreads: Uint32Array;
 
   /** When the unit that is on a pCPU came there; and the ring of those by that, which for run queue q begins at pcpuCount + q. */
-  readonly entryNs: Float64Array;
-  readonly nextEntered: Int32Array;
-  readonly previousEntered: Int32Array;
+  declare readonly entryNs: Float64Array;
+  declare readonly nextEntered: Int32Array;
+  declare readonly previousEntered: Int32Array;
 
   // By run queue.
   /** Run queues there are, ascending (`prv->rql` is in the order of their numbers). */
-  queues: Int32Array;
+  declare queues: Int32Array;
   queueCount = 0;
-  readonly active: Uint32Array;
-  readonly idle: Uint32Array;
+  declare readonly active: Uint32Array;
+  declare readonly idle: Uint32Array;
   /** pCPUs that were asked to decide, and have not. */
-  readonly tickled: Uint32Array;
+  declare readonly tickled: Uint32Array;
   /** pCPUs of cores on which every thread is idle and not tickled. */
-  readonly smtIdle: Uint32Array;
+  declare readonly smtIdle: Uint32Array;
   /** pCPUs outside of that ring whose unit the rate limit may not protect. */
-  readonly preemptable: Uint32Array;
+  declare readonly preemptable: Uint32Array;
   /** The words that have its pCPUs: from the first until before the last. Most often one. */
-  readonly fromWord: Int32Array;
-  readonly toWord: Int32Array;
-  readonly cpus: Int32Array;
-  readonly maxWeight: Int32Array;
+  declare readonly fromWord: Int32Array;
+  declare readonly toWord: Int32Array;
+  declare readonly cpus: Int32Array;
+  declare readonly maxWeight: Int32Array;
   /** The pCPU that was picked last. */
-  readonly pickBias: Int32Array;
+  declare readonly pickBias: Int32Array;
   /** Units that run or wait. */
-  readonly load: Int32Array;
+  declare readonly load: Int32Array;
   /** Average of load, in 2^-18, and the same with what balancing has moved already counted. */
-  readonly averageLoad: Float64Array;
-  readonly balancedLoad: Float64Array;
+  declare readonly averageLoad: Float64Array;
+  declare readonly balancedLoad: Float64Array;
   /** When they were brought up to date, in 1024 ns. */
-  readonly loadTick: Float64Array;
+  declare readonly loadTick: Float64Array;
 
   // By unit.
-  unitCapacity: number;
-  credit: Int32Array;
-  weight: Int32Array;
+  declare unitCapacity: number;
+  declare credit: Int32Array;
+  declare weight: Int32Array;
   /** What division by the weight left over. */
-  residual: Int32Array;
-  flags: Uint8Array;
+  declare residual: Int32Array;
+  /**
+   * Credit that a nanosecond costs, where that is a whole number and the residual has no part in it: then nothing needs
+   * to be divided. 0 where it has to be.
+   */
+  declare pace: Float64Array;
+  declare flags: Uint8Array;
   /** The run queue that a unit is assigned to, -1 for none. */
-  queue: Int32Array;
-  migrateQueue: Int32Array;
+  declare queue: Int32Array;
+  declare migrateQueue: Int32Array;
   /** The pCPU that was asked to take a queued unit, -1 for none. */
-  tickledPcpu: Int32Array;
+  declare tickledPcpu: Int32Array;
   /** Since when its running is not accounted for. */
-  startNs: Float64Array;
+  declare startNs: Float64Array;
   /** What is left of a capped unit's time, Infinity for one without cap. */
-  budgetNs: Float64Array;
-  quotaNs: Float64Array;
-  unitLoad: Float64Array;
-  unitLoadTick: Float64Array;
+  declare budgetNs: Float64Array;
+  declare quotaNs: Float64Array;
+  declare unitLoad: Float64Array;
+  declare unitLoadTick: Float64Array;
   /** The ring of those that wait, by credit; -1 outside. */
-  nextQueued: Int32Array;
-  previousQueued: Int32Array;
+  declare nextQueued: Int32Array;
+  declare previousQueued: Int32Array;
   /** The ring of those that are assigned, in order of coming. */
-  nextAssigned: Int32Array;
-  previousAssigned: Int32Array;
+  declare nextAssigned: Int32Array;
+  declare previousAssigned: Int32Array;
   /** The list of a domain's units that wait for budget, newest first. */
-  nextParked: Int32Array;
-  hard: Uint32Array;
-  soft: Uint32Array;
+  declare nextParked: Int32Array;
+  declare hard: Uint32Array;
+  declare soft: Uint32Array;
 
   // By domain.
   domainCapacity = 16;
-  domainWeight: Int32Array;
-  domainCap: Int32Array;
-  domainUnits: Int32Array;
-  domainTotalNs: Float64Array;
-  domainBudgetNs: Float64Array;
-  nextReplenishNs: Float64Array;
-  firstParked: Int32Array;
-  replenishTimer: Int32Array;
+  declare domainWeight: Int32Array;
+  declare domainCap: Int32Array;
+  declare domainUnits: Int32Array;
+  declare domainTotalNs: Float64Array;
+  declare domainBudgetNs: Float64Array;
+  declare nextReplenishNs: Float64Array;
+  declare firstParked: Int32Array;
+  declare replenishTimer: Int32Array;
 
   constructor(core: SchedCore, valid: PcpuMask, options: SchedulerOptions) {
     const { pcpuCount, words, topology } = core;
@@ -197,6 +202,7 @@ export class Credit2State {
     this.credit = new Int32Array(units).fill(idleCredit, 0, pcpuCount);
     this.weight = new Int32Array(units);
     this.residual = new Int32Array(units);
+    this.pace = new Float64Array(units);
     this.flags = new Uint8Array(units);
     this.queue = new Int32Array(units).fill(none);
     this.migrateQueue = new Int32Array(units).fill(none);
@@ -231,6 +237,7 @@ export class Credit2State {
     this.credit = grownInt32(this.credit, capacity, 0);
     this.weight = grownInt32(this.weight, capacity, 0);
     this.residual = grownInt32(this.residual, capacity, 0);
+    this.pace = grownFloat64(this.pace, capacity);
     const flags = new Uint8Array(capacity);
     flags.set(this.flags);
     this.flags = flags;
@@ -282,7 +289,7 @@ export class Credit2State {
   hasSoft(unit: number): boolean {
     if (this.core.softEffective[unit] === 0) return false;
     const { valid, soft, words } = this;
-    const row = unit * words;
+    const row = Math.imul(unit, words);
     for (let word = 0; word < words; word++) if ((valid[word]! & ~soft[row + word]!) !== 0) return true;
     return false;
   }

@@ -17,7 +17,7 @@ export function tickle(s: Credit2State, unit: number): void {
 
 /** An idle pCPU for a unit, the best of soft affinity before those of hard; -1 for none. */
 function findIdle(s: Credit2State, queue: number, unit: number, pcpu: number): number {
-  const row = queue * s.words;
+  const row = Math.imul(queue, s.words);
   const isPinned = (s.flags[unit]! & unitFlag.pinned) !== 0;
   if (isPinned && rowHas(s.idle, row, pcpu) && !rowHas(s.tickled, row, pcpu)) return pcpu;
   if (!hasIdle(s, queue)) return none;
@@ -31,7 +31,7 @@ function findIdle(s: Credit2State, queue: number, unit: number, pcpu: number): n
 /** Whether any pCPU of a run queue is idle, or was when the masks of cores were last changed. */
 function hasIdle(s: Credit2State, queue: number): boolean {
   const { idle, smtIdle } = s;
-  const row = queue * s.words;
+  const row = Math.imul(queue, s.words);
   const to = row + s.toWord[queue]!;
   for (let at = row + s.fromWord[queue]!; at < to; at++) if ((idle[at]! | smtIdle[at]!) !== 0) return true;
   return false;
@@ -43,8 +43,8 @@ function hasIdle(s: Credit2State, queue: number): boolean {
  */
 function findIdleOf(s: Credit2State, queue: number, unit: number, pcpu: number, isSoft: boolean): number {
   const { words, valid, idle, tickled, smtIdle, hard, soft } = s;
-  const row = queue * words;
-  const own = unit * words;
+  const row = Math.imul(queue, words);
+  const own = Math.imul(unit, words);
   const fromWord = s.fromWord[queue]!;
   const toWord = s.toWord[queue]!;
   const atWord = pcpu >>> 5;
@@ -73,8 +73,8 @@ function findIdleOf(s: Credit2State, queue: number, unit: number, pcpu: number, 
  */
 function findPreemptable(s: Credit2State, queue: number, unit: number, pcpu: number): number {
   const { words, entryNs } = s;
-  const row = queue * words;
-  const own = unit * words;
+  const row = Math.imul(queue, words);
+  const own = Math.imul(unit, words);
   const toWord = s.toWord[queue]!;
   updatePreemptable(s, queue);
   const latestNs = s.core.now - s.unpreemptableNs;
@@ -119,7 +119,7 @@ function scoreOf(s: Credit2State, queue: number, unit: number, pcpu: number): nu
   let score = credit[unit]! - credit[running]!;
   if (s.core.pcpu[unit] !== pcpu) score -= s.migrateResist;
   if (score <= 0) return score;
-  if (rowHas(s.soft, unit * words, pcpu)) score += creditInit;
-  if (!rowHas(s.soft, running * words, pcpu)) score += creditInit;
+  if (rowHas(s.soft, Math.imul(unit, words), pcpu)) score += creditInit;
+  if (!rowHas(s.soft, Math.imul(running, words), pcpu)) score += creditInit;
   return score;
 }

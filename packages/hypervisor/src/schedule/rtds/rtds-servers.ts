@@ -19,16 +19,16 @@ export const serverFlag = {
 /** The deferrable servers that the units of a pool are: what each has, and has left, of its period (`struct rt_unit`). */
 export class RtdsServers {
   readonly #core: SchedCore;
-  periodNs: Float64Array;
-  budgetNs: Float64Array;
+  declare periodNs: Float64Array;
+  declare budgetNs: Float64Array;
   /** What is left of the budget (`cur_budget`). */
-  leftNs: Float64Array;
+  declare leftNs: Float64Array;
   /** Since when its running has not been taken off the budget. */
-  lastStartNs: Float64Array;
-  deadlineNs: Float64Array;
+  declare lastStartNs: Float64Array;
+  declare deadlineNs: Float64Array;
   /** How many budgets it has used up in its period by extra time; those with fewer go first. */
-  level: Uint32Array;
-  flags: Uint8Array;
+  declare level: Uint32Array;
+  declare flags: Uint8Array;
 
   constructor(core: SchedCore) {
     const capacity = core.unitCapacity;
