@@ -1,0 +1,50 @@
+import type { LockMachine } from './lock-machine.ts';
+import { atNoLock, costAhead, effect, frameAt, lockWords, ofFrame, type LockShape } from './lock-state.ts';
+
+const ofLock = { locked: 0 } as const;
+const pc = { exchange: 1, spin: 2, unlock: 3 } as const;
+
+/** A byte: who finds it 0 and makes it 1 has the lock. While it is 1 the others only read it. In no order. */
+export function testAndSet(shape: LockShape): LockMachine {
+  return {
+    kind: 'test-and-set',
+    shape,
+    lock(state, cpu, lock) {
+      const frame = frameAt(shape, state, cpu);
+      state[frame + ofFrame.lock] = lock;
+      state[frame + ofFrame.pc] = pc.exchange;
+    },
+    unlock(state, cpu, lock) {
+      const frame = frameAt(shape, state, cpu);
+      state[frame + ofFrame.lock] = lock;
+      state[frame + ofFrame.pc] = pc.unlock;
+    },
+    step(state, cpu) {
+      const frame = frameAt(shape, state, cpu);
+      const locked = state[frame + ofFrame.lock]! * lockWords + ofLock.locked;
+      switch (state[frame + ofFrame.pc]) {
+        case pc.exchange:
+          if (state[locked] === 1) {
+            state[frame + ofFrame.pc] = pc.spin;
+            return effect.went;
+          }
+          state[locked] = 1;
+          state[frame + ofFrame.pc] = atNoLock;
+          return effect.acquired;
+        case pc.spin:
+          if (state[locked] === 1) return effect.spun;
+          state[frame + ofFrame.pc] = pc.exchange;
+          return effect.went;
+        default:
+          state[locked] = 0;
+          state[frame + ofFrame.pc] = atNoLock;
+          return effect.released;
+      }
+    },
+    ahead: (state, cpu) =>
+      state[frameAt(shape, state, cpu) + ofFrame.pc] === pc.spin ? costAhead.pause : costAhead.nothing,
+    passes: (state, cpu) => state[state[frameAt(shape, state, cpu) + ofFrame.lock]! * lockWords + ofLock.locked] === 0,
+    testsLeft: () => Infinity,
+    skip() {},
+  };
+}
