@@ -34,14 +34,23 @@ export interface LockCounts {
   readonly yields: number;
 }
 
-/** In the order of {@link LockCounts}. */
-export const lockCounters = ['spinNs', 'overheadNs', 'acquisitions', 'overtakings', 'sleeps', 'kicks', 'yields'] as const;
+/** The counts that there are, in the order in which they are kept. */
+export const lockCounters = [
+  'spinNs',
+  'overheadNs',
+  'acquisitions',
+  'overtakings',
+  'sleeps',
+  'kicks',
+  'yields',
+] as const satisfies readonly (keyof LockCounts)[];
+const counterCount = 7;
+const counter = { spinNs: 0, overheadNs: 1, acquisitions: 2, overtakings: 3, sleeps: 4, kicks: 5, yields: 6 } as const;
 
 /** {@link GuestLocks} at one moment. */
 export interface GuestLocksState {
   readonly kernels: readonly (KernelState | undefined)[];
   readonly arrays: readonly (Float64Array | Int32Array | Uint8Array)[];
-  readonly counts: Readonly<Record<keyof LockCounts, Float64Array>>;
 }
 
 /** What runs the programs that lock. */
@@ -76,7 +85,8 @@ export class GuestLocks {
   #debtNs: Float64Array;
   /** Dispatches of the core that it has paid for. */
   #dispatches: Float64Array;
-  #counts: Record<keyof LockCounts, Float64Array>;
+  /** So many to a unit as there are {@link lockCounters}, in their order. */
+  #counts: Float64Array;
 
   constructor(core: SchedCore, host: LockHost) {
     this.#core = core;
@@ -91,7 +101,7 @@ export class GuestLocks {
     this.#window = new Float64Array(count);
     this.#debtNs = new Float64Array(count);
     this.#dispatches = new Float64Array(count);
-    this.#counts = countsOf(() => new Float64Array(count));
+    this.#counts = new Float64Array(count * counterCount);
   }
 
   grow(unitCapacity: number): void {
@@ -105,7 +115,7 @@ export class GuestLocks {
     this.#window = grownFloat64(this.#window, unitCapacity);
     this.#debtNs = grownFloat64(this.#debtNs, unitCapacity);
     this.#dispatches = grownFloat64(this.#dispatches, unitCapacity);
-    this.#counts = countsOf((name) => grownFloat64(this.#counts[name], unitCapacity));
+    this.#counts = grownFloat64(this.#counts, unitCapacity * counterCount);
   }
 
   /** A domain whose vCPUs are these units has a kernel of this kind. */
@@ -121,7 +131,7 @@ export class GuestLocks {
     this.#isActive[unit] = 0;
     this.#debtNs[unit] = 0;
     this.#dispatches[unit] = 0;
-    for (const name of lockCounters) this.#counts[name][unit] = 0;
+    this.#counts.fill(0, unit * counterCount, (unit + 1) * counterCount);
   }
 
   /** Whether a vCPU has a kernel at all. */
@@ -140,7 +150,7 @@ export class GuestLocks {
   }
 
   countOf(unit: number, name: keyof LockCounts): number {
-    const count = this.#counts[name][unit]!;
+    const count = this.#counts[unit * counterCount + lockCounters.indexOf(name)]!;
     if (name !== 'spinNs' || this.#isActive[unit] === 0) return count;
     return count + Math.max(0, this.#core.now - this.#sinceNs[unit]!);
   }
@@ -148,15 +158,16 @@ export class GuestLocks {
   /** A program locks. @returns whether it has the lock now; else it is told when it does */
   lock(unit: number, lock: number): boolean {
     const kernel = this.#kernelOf[unit];
-    assert(kernel !== undefined, `unit ${unit} has a kernel with locks`);
-    assert(lock < kernel.machine.shape.locks, `lock ${lock}`);
+    assert(kernel !== undefined, 'a vCPU that locks has a kernel');
     const cpu = this.#core.vcpu[unit]!;
-    assert(kernel.held[cpu] === -1, 'one lock at a time');
+    assert(lock < kernel.waiters.length && kernel.held[cpu] === -1, 'one of the locks at a time');
     kernel.held[cpu] = lock;
     kernel.arrival[cpu] = kernel.arrivals++;
     this.#owe(unit, kernel.costs.lockNs + kernel.costs.callNs);
     kernel.machine.lock(kernel.state, cpu, lock);
-    return this.#advance(kernel, unit, cpu);
+    // The first step costs nothing but what is owed.
+    const result = this.#step(kernel, unit, cpu);
+    return result === outcome.done || this.#advance(kernel, unit, cpu);
   }
 
   /** A program gives back what it holds. @returns whether that is done now; else it is told when it is */
@@ -168,7 +179,8 @@ export class GuestLocks {
     kernel.held[cpu] = -1;
     this.#owe(unit, kernel.costs.unlockNs);
     kernel.machine.unlock(kernel.state, cpu, lock);
-    return this.#advance(kernel, unit, cpu);
+    const result = this.#step(kernel, unit, cpu);
+    return result === outcome.done || this.#advance(kernel, unit, cpu);
   }
 
   /** The cost that goes before what a vCPU does next, which is then paid. */
@@ -228,7 +240,7 @@ export class GuestLocks {
     if (this.#mode[unit] === mode.exiting) {
       this.#mode[unit] = mode.spinning;
       this.#leftNs[unit] = kernel.costs.pauseNs;
-      this.#counts.yields[unit]!++;
+      this.#counts[unit * counterCount + counter.yields]!++;
       this.#core.yield(unit);
       return;
     }
@@ -241,9 +253,11 @@ export class GuestLocks {
 
   /** Takes steps that cost nothing. @returns whether the locking or unlocking is over */
   #advance(kernel: Kernel, unit: number, cpu: number): boolean {
-    const { machine, state, costs } = kernel;
+    const { state, costs } = kernel;
+    const { costOf } = kernel.machine;
+    const pcAt = kernel.pcAt[cpu]!;
     for (;;) {
-      const ahead = machine.ahead(state, cpu);
+      const ahead = costOf[state[pcAt]!]!;
       if (ahead === costAhead.pause) {
         this.#leftNs[unit] = costs.pauseNs;
         this.#mode[unit] = mode.spinning;
@@ -262,24 +276,28 @@ export class GuestLocks {
   #step(kernel: Kernel, unit: number, cpu: number): number {
     const core = this.#core;
     const result = kernel.machine.step(kernel.state, cpu);
-    if (kernel.spinning > 0) this.#reckonAll(kernel);
     switch (effectOf(result)) {
       case effect.acquired:
+        if (kernel.spinning > 0) this.#reckonAll(kernel);
         this.#acquired(kernel, unit, cpu);
         return outcome.done;
       case effect.released:
+        if (kernel.spinning > 0) this.#reckonAll(kernel);
         return outcome.done;
+      case effect.wrote:
+        if (kernel.spinning > 0) this.#reckonAll(kernel);
+        break;
       case effect.blocked:
         this.#noteWaiting(kernel, cpu);
-        this.#counts.sleeps[unit]!++;
+        this.#counts[unit * counterCount + counter.sleeps]!++;
         this.#mode[unit] = mode.asleep;
         core.block(unit);
         return outcome.waits;
       case effect.kicked:
-        this.#counts.kicks[unit]!++;
+        this.#counts[unit * counterCount + counter.kicks]!++;
         break;
       case effect.woke:
-        this.#counts.kicks[unit]!++;
+        this.#counts[unit * counterCount + counter.kicks]!++;
         core.unblock(kernel.units[cpuOfEffect(result)]!);
         break;
       default:
@@ -295,15 +313,14 @@ export class GuestLocks {
 
   #acquired(kernel: Kernel, unit: number, cpu: number): void {
     const lock = kernel.held[cpu]!;
-    const { waiters, waitsFor, arrival, linePcpu, costs } = kernel;
+    const { waiters, waitsFor, linePcpu, costs } = kernel;
     if (waitsFor[cpu]! >= 0) {
       waitsFor[cpu] = -1;
       waiters[lock]!--;
     }
-    this.#counts.acquisitions[unit]!++;
-    if (waiters[lock]! > 0) {
-      const isOvertaking = waitsFor.some((other, by) => other === lock && arrival[by]! < arrival[cpu]!);
-      if (isOvertaking) this.#counts.overtakings[unit]!++;
+    this.#counts[unit * counterCount + counter.acquisitions]!++;
+    if (waiters[lock]! > 0 && hasEarlier(kernel, lock, cpu)) {
+      this.#counts[unit * counterCount + counter.overtakings]!++;
     }
     const { pcpu: pcpuOf, topology } = this.#core;
     const pcpu = pcpuOf[unit]!;
@@ -335,7 +352,7 @@ export class GuestLocks {
   #endSpinning(kernel: Kernel, unit: number): void {
     const { now, vcpu } = this.#core;
     this.#isActive[unit] = 0;
-    this.#counts.spinNs[unit]! += Math.max(0, now - this.#sinceNs[unit]!);
+    this.#counts[unit * counterCount + counter.spinNs]! += Math.max(0, now - this.#sinceNs[unit]!);
     const place = kernel.spinners.indexOf(vcpu[unit]!);
     kernel.spinners[place] = kernel.spinners[--kernel.spinning]!;
   }
@@ -368,7 +385,7 @@ export class GuestLocks {
     for (let place = 0; place < kernel.spinning; place++) {
       const cpu = spinners[place]!;
       const passes = machine.passes(state, cpu);
-      if (!passes && spec.lock !== 'pv-qspin') continue;
+      if (!passes && !machine.hurries(state, cpu)) continue;
       const unit = units[cpu]!;
       if (spec.isStepwise === true) {
         // A test of this instant sees what is written in it: it is taken again.
@@ -415,12 +432,12 @@ export class GuestLocks {
   /** A cost that goes before whatever is next. */
   #owe(unit: number, costNs: number): void {
     this.#debtNs[unit]! += costNs;
-    this.#counts.overheadNs[unit]! += costNs;
+    this.#counts[unit * counterCount + counter.overheadNs]! += costNs;
   }
 
   #pay(unit: number, costNs: number, as: number): void {
     this.#mode[unit] = as;
-    this.#counts.overheadNs[unit]! += costNs;
+    this.#counts[unit * counterCount + counter.overheadNs]! += costNs;
     this.#host.arm(unit, this.#core.now + costNs + this.takeDebtNs(unit));
   }
 
@@ -436,11 +453,10 @@ export class GuestLocks {
         return state;
       }),
       arrays: this.#arrays().map((array) => array.slice()),
-      counts: countsOf((name) => this.#counts[name].slice()),
     };
   }
 
-  restore({ kernels, arrays, counts }: GuestLocksState): void {
+  restore({ kernels, arrays }: GuestLocksState): void {
     const restored = new Map<KernelState, Kernel>();
     this.#kernelOf.length = 0;
     for (const state of kernels) {
@@ -450,7 +466,6 @@ export class GuestLocks {
     }
     this.grow(arrays[0]!.length);
     for (const [index, array] of this.#arrays().entries()) array.set(arrays[index]!);
-    this.#counts = countsOf((name) => counts[name].slice());
   }
 
   #arrays(): readonly (Float64Array | Int32Array | Uint8Array)[] {
@@ -464,9 +479,15 @@ export class GuestLocks {
       this.#window,
       this.#debtNs,
       this.#dispatches,
+      this.#counts,
     ];
   }
 }
 
-const countsOf = (of: (name: keyof LockCounts) => Float64Array): Record<keyof LockCounts, Float64Array> =>
-  Object.fromEntries(lockCounters.map((name) => [name, of(name)])) as Record<keyof LockCounts, Float64Array>;
+/** Whether somebody waits for a lock who came before a CPU. */
+function hasEarlier({ waitsFor, arrival }: Kernel, lock: number, cpu: number): boolean {
+  for (let other = 0; other < waitsFor.length; other++) {
+    if (waitsFor[other] === lock && arrival[other]! < arrival[cpu]!) return true;
+  }
+  return false;
+}

@@ -2,7 +2,7 @@
 import { assert } from '@xenolith/base';
 import { defaultLockCosts, type LockCosts, type PauseLoopExiting } from './lock-costs.ts';
 import type { LockKind, LockMachine } from './lock-machine.ts';
-import { emptyLockState } from './lock-state.ts';
+import { emptyLockState, frameAt, lockShape, ofFrame } from './lock-state.ts';
 import { makeLockMachine } from './make-lock-machine.ts';
 
 export interface KernelSpec {
@@ -40,7 +40,8 @@ export interface Kernel {
   /** Tests until the processor leaves the guest; Infinity without pause-loop exiting. */
   readonly testsOfWindow: number;
   readonly state: Int32Array;
-  /** By CPU. */
+  /** By CPU: where its step is in the state, and its unit. */
+  readonly pcAt: Int32Array;
   readonly units: readonly number[];
   /** The lock that it holds, and the one that it waits for, -1 for none, and when it came, as a number of arrivals. */
   readonly held: Int32Array;
@@ -71,13 +72,15 @@ export function makeKernel(spec: KernelSpec, units: readonly number[]): Kernel {
   const costs = { ...defaultLockCosts, ...spec.costs };
   for (const [name, cost] of Object.entries(costs)) assert(Number.isFinite(cost) && cost >= 0, `${name} of ${cost}`);
   assert(costs.pauseNs > 0, 'a test takes time');
-  const shape = { cpus: units.length, locks, frames: 1 };
+  const shape = lockShape({ cpus: units.length, locks, frames: 1 });
+  const state = emptyLockState(shape);
   return {
     spec,
     machine: makeLockMachine(lock, shape, { spinThreshold, ticketBits }),
     costs,
     testsOfWindow: pauseLoopExiting === undefined ? Infinity : Math.ceil(pauseLoopExiting.windowNs / costs.pauseNs),
-    state: emptyLockState(shape),
+    state,
+    pcAt: Int32Array.from(units, (_, cpu) => frameAt(shape, state, cpu) + ofFrame.pc),
     units,
     held: new Int32Array(units.length).fill(-1),
     waitsFor: new Int32Array(units.length).fill(-1),

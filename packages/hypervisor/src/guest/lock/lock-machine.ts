@@ -1,5 +1,5 @@
 /** What every kind of spinlock is: steps of CPUs on a state that they share. Time has no part in it. */
-import type { LockShape } from './lock-state.ts';
+import { costAhead, frameAt, ofFrame, type LockShape } from './lock-state.ts';
 
 /**
  * Kinds of spinlock: a byte that is tested and set; tickets (Linux 2.6.25 on); the byte of the first paravirtualised locks
@@ -28,8 +28,8 @@ export interface LockMachine {
   unlock(state: Int32Array, cpu: number, lock: number): void;
   /** The next step of a CPU at a lock. @returns an effect, with a CPU (lock-state.ts) */
   step(state: Int32Array, cpu: number): number;
-  /** What the next step costs, of `costAhead`; `pause` is a test of a loop that spins. */
-  ahead(state: Int32Array, cpu: number): number;
+  /** What the next step costs, of `costAhead`, by the frame's `pc`; `pause` is a test of a loop that spins. */
+  readonly costOf: Uint8Array;
   /** Of a CPU that spins: whether its test would end the loop now. */
   passes(state: Int32Array, cpu: number): boolean;
   /**
@@ -37,6 +37,25 @@ export interface LockMachine {
    * Infinity for never. Always at least 1.
    */
   testsLeft(state: Int32Array, cpu: number): number;
+  /** Of a CPU that spins: whether what {@link testsLeft} says may have become less by what others did. */
+  hurries(state: Int32Array, cpu: number): boolean;
   /** So many tests failed, fewer than {@link testsLeft}. */
   skip(state: Int32Array, cpu: number, tests: number): void;
 }
+
+/** A table of costs by step: those of the loops that spin, of polls, and of sending events. */
+export function costTable(
+  pauses: readonly number[],
+  polls: readonly number[] = [],
+  sends: readonly number[] = [],
+): Uint8Array {
+  const table = new Uint8Array(64);
+  for (const step of pauses) table[step] = costAhead.pause;
+  for (const step of polls) table[step] = costAhead.poll;
+  for (const step of sends) table[step] = costAhead.send;
+  return table;
+}
+
+/** What the next step of a CPU costs. */
+export const aheadOf = ({ costOf, shape }: LockMachine, state: Int32Array, cpu: number): number =>
+  costOf[state[frameAt(shape, state, cpu) + ofFrame.pc]!]!;

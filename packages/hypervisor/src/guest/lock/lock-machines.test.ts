@@ -2,13 +2,14 @@
 import { AssertionError } from '@xenolith/base';
 import { describe, expect, test } from 'vitest';
 import { exploreLocks, type CpuScript, type LockSpaceResult } from '../../testing/lock-space.ts';
-import { lockKinds, type LockKind } from './lock-machine.ts';
+import { aheadOf, lockKinds, type LockKind } from './lock-machine.ts';
 import {
   costAhead,
   cpuAt,
   effect,
   effectOf,
   emptyLockState,
+  lockShape,
   lockWords,
   ofCpu,
   type LockShape,
@@ -40,7 +41,7 @@ const restFaults =
 function explored(kind: LockKind, cpus: readonly CpuScript[], isPreemptible = false): LockSpaceResult {
   const all = cpus.flatMap(({ locks, interrupt = 0 }) => [...locks, interrupt]);
   const hasInterrupt = cpus.some(({ interrupt }) => interrupt !== undefined);
-  const shape = { cpus: cpus.length, locks: Math.max(...all) + 1, frames: hasInterrupt ? 2 : 1 };
+  const shape = lockShape({ cpus: cpus.length, locks: Math.max(...all) + 1, frames: hasInterrupt ? 2 : 1 });
   const machine = makeLockMachine(kind, shape, options);
   return exploreLocks({ machine, cpus, isPreemptible, faultsAtRest: restFaults(kind, shape) });
 }
@@ -78,20 +79,20 @@ test('a waiter of a qspinlock gives up early, whenever the vCPU before it loses 
 
 describe('paravirtualised tickets', () => {
   test('a nested wait that leaves its port as it is can lose the wake-up of the one that it interrupted', () => {
-    const shape = { cpus: 3, locks: 2, frames: 2 };
+    const shape = lockShape({ cpus: 3, locks: 2, frames: 2 });
     const cpus = [{ locks: [0], interrupt: 1 }, { locks: [0] }, { locks: [1] }];
     const machine = pvTicket(shape, { ...options, nestedLeavesPending: false });
     expect(exploreLocks({ machine, cpus }).fault).toMatch(/^nobody will wake CPU 0/);
   }, 60_000);
 
   test('an event between publishing and the poll makes the poll come back at once', () => {
-    const shape = { cpus: 2, locks: 1, frames: 1 };
+    const shape = lockShape({ cpus: 2, locks: 1, frames: 1 });
     const machine = pvTicket(shape, options);
     const state = emptyLockState(shape);
     machine.lock(state, 0, 0);
     expect(effectOf(machine.step(state, 0))).toBe(effect.acquired);
     machine.lock(state, 1, 0);
-    while (machine.ahead(state, 1) !== costAhead.poll) machine.step(state, 1);
+    while (aheadOf(machine, state, 1) !== costAhead.poll) machine.step(state, 1);
     machine.unlock(state, 0, 0);
     const effects: number[] = [];
     while (effects.at(-1) !== effect.released) effects.push(effectOf(machine.step(state, 0)));
@@ -104,7 +105,7 @@ describe('paravirtualised tickets', () => {
   });
 
   test.each([8, 16] as const)('have half of the tickets of %i bits', (ticketBits) => {
-    const make = (cpus: number) => () => pvTicket({ cpus, locks: 1, frames: 1 }, { spinThreshold: 1, ticketBits });
+    const make = (cpus: number) => () => pvTicket(lockShape({ cpus, locks: 1, frames: 1 }), { spinThreshold: 1, ticketBits });
     const half = 2 ** (ticketBits - 1);
     expect(make(half)).toThrow(AssertionError);
     expect(make(half - 1)).not.toThrow();
@@ -113,7 +114,7 @@ describe('paravirtualised tickets', () => {
 
 test.each(['ticket', 'pv-ticket'] as const)('%s: numbers go round, none is skipped', (kind) => {
   const cpus = kind === 'ticket' ? 255 : 127;
-  const shape = { cpus, locks: 1, frames: 1 };
+  const shape = lockShape({ cpus, locks: 1, frames: 1 });
   const machine = makeLockMachine(kind, shape, { spinThreshold: 1_000_000, ticketBits: 8 });
   const state = emptyLockState(shape);
   const step = kind === 'ticket' ? 1 : 2;
@@ -136,7 +137,7 @@ test.each(['ticket', 'pv-ticket'] as const)('%s: numbers go round, none is skipp
 });
 
 test.each(['ticket', 'pv-ticket'] as const)('%s: two CPUs while numbers go round', (kind) => {
-  const shape = { cpus: 2, locks: 1, frames: 1 };
+  const shape = lockShape({ cpus: 2, locks: 1, frames: 1 });
   const prepare = (state: Int32Array): void => {
     state[0] = state[1] = 254;
   };

@@ -5,11 +5,18 @@
  */
 import { assert } from '@xenolith/base';
 
-export interface LockShape {
+export interface LockPlan {
   readonly cpus: number;
   readonly locks: number;
   /** Levels of nesting: 1 where no interrupt takes a lock. */
   readonly frames: number;
+}
+
+/** How many of each there are, and so where their words are. */
+export interface LockShape extends LockPlan {
+  /** Where the words of CPU 0 begin, and how many a CPU has. */
+  readonly cpusAt: number;
+  readonly cpuWords: number;
 }
 
 /** Words of a lock; each kind has its own names for them. */
@@ -59,9 +66,9 @@ const frameWords = 9;
 /** Number of the frame's step at which it is at no lock. */
 export const atNoLock = 0;
 
-/** What a step did: the low three bits. Of `kicked` and `woke` the CPU is above them. */
+/** What a step did: the low four bits. Of `kicked` and `woke` the CPU is above them. */
 export const effect = {
-  /** It went on. */
+  /** It went on, and changed nothing that another CPU's loop tests for. */
   went: 0,
   /** It tested once more, and nothing has changed but the count. */
   spun: 1,
@@ -76,17 +83,22 @@ export const effect = {
   /** An event was sent to a CPU that was not asleep, or to one that was. */
   kicked: 6,
   woke: 7,
+  /** It went on, and another CPU's loop may end of what it wrote; `acquired` and `released` may do that too. */
+  wrote: 8,
 } as const;
-export const effectOf = (result: number): number => result & 7;
-export const cpuOfEffect = (result: number): number => result >> 3;
+export const effectOf = (result: number): number => result & 15;
+export const cpuOfEffect = (result: number): number => result >> 4;
 
 /** What the next step costs before it is taken. */
 export const costAhead = { nothing: 0, pause: 1, poll: 2, send: 3 } as const;
 
-const cpuWords = ({ frames }: LockShape): number => cpuHead + frames * frameWords;
+export function lockShape({ cpus, locks, frames }: LockPlan): LockShape {
+  assert(cpus > 0 && locks > 0 && frames > 0, 'locks, and CPUs to take them');
+  return { cpus, locks, frames, cpusAt: locks * lockWords, cpuWords: cpuHead + frames * frameWords };
+}
 
 /** Where the words of a CPU begin. */
-export const cpuAt = (shape: LockShape, cpu: number): number => shape.locks * lockWords + cpu * cpuWords(shape);
+export const cpuAt = (shape: LockShape, cpu: number): number => shape.cpusAt + cpu * shape.cpuWords;
 
 /** Where the words of a CPU's present frame begin. */
 export function frameAt(shape: LockShape, state: Int32Array, cpu: number): number {
@@ -98,10 +110,7 @@ export function frameAt(shape: LockShape, state: Int32Array, cpu: number): numbe
 export const frameOf = (shape: LockShape, cpu: number, frame: number): number =>
   cpuAt(shape, cpu) + cpuHead + frame * frameWords;
 
-export function emptyLockState(shape: LockShape): Int32Array {
-  assert(shape.cpus > 0 && shape.locks > 0 && shape.frames > 0, 'locks, and CPUs to take them');
-  return new Int32Array(cpuAt(shape, shape.cpus));
-}
+export const emptyLockState = (shape: LockShape): Int32Array => new Int32Array(cpuAt(shape, shape.cpus));
 
 /** An interrupt comes on a CPU that has them on: what it does is in a new frame. It ends a poll (an event is delivered). */
 export function enterInterrupt(shape: LockShape, state: Int32Array, cpu: number): void {
@@ -123,7 +132,7 @@ export function kick(shape: LockShape, state: Int32Array, cpu: number): number {
   const wasBlocked = state[at + ofCpu.blocked] === 1;
   state[at + ofCpu.pending] = 1;
   state[at + ofCpu.blocked] = 0;
-  return (wasBlocked ? effect.woke : effect.kicked) | (cpu << 3);
+  return (wasBlocked ? effect.woke : effect.kicked) | (cpu << 4);
 }
 
 /** `SCHEDOP_poll` on the own port. @returns the effect of the step that does it */

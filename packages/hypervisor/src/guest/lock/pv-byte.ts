@@ -1,8 +1,7 @@
 import { assert } from '@xenolith/base';
-import type { LockMachine, LockOptions } from './lock-machine.ts';
+import { costTable, type LockMachine, type LockOptions } from './lock-machine.ts';
 import {
   atNoLock,
-  costAhead,
   cpuAt,
   effect,
   frameAt,
@@ -94,7 +93,7 @@ export function pvByte(shape: LockShape, { spinThreshold }: Pick<LockOptions, 's
         state[lock + ofLock.locked] = 0;
         state[frame + ofFrame.index] = 0;
         state[frame + ofFrame.pc] = pc.readCount;
-        return effect.went;
+        return effect.wrote;
       case pc.readCount:
         if (state[lock + ofLock.spinners] === 0) break;
         state[frame + ofFrame.pc] = pc.scan;
@@ -121,6 +120,7 @@ export function pvByte(shape: LockShape, { spinThreshold }: Pick<LockOptions, 's
   return {
     kind: 'pv-byte',
     shape,
+    costOf: costTable([pc.spin], [pc.poll], [pc.send]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
       state[frame + ofFrame.lock] = lock;
@@ -156,14 +156,9 @@ export function pvByte(shape: LockShape, { spinThreshold }: Pick<LockOptions, 's
       state[frame + ofFrame.pc] = pc.announce;
       return effect.went;
     },
-    ahead(state, cpu) {
-      const step = state[frameAt(shape, state, cpu) + ofFrame.pc];
-      if (step === pc.spin) return costAhead.pause;
-      if (step === pc.poll) return costAhead.poll;
-      return step === pc.send ? costAhead.send : costAhead.nothing;
-    },
     passes: (state, cpu) => state[state[frameAt(shape, state, cpu) + ofFrame.lock]! * lockWords + ofLock.locked] === 0,
     testsLeft: (state, cpu) => state[frameAt(shape, state, cpu) + ofFrame.spins]!,
+    hurries: () => false,
     skip(state, cpu, tests) {
       state[frameAt(shape, state, cpu) + ofFrame.spins]! -= tests;
     },

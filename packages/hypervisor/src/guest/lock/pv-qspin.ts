@@ -1,8 +1,7 @@
 import { assert } from '@xenolith/base';
-import type { LockMachine, LockOptions } from './lock-machine.ts';
+import { costTable, type LockMachine, type LockOptions } from './lock-machine.ts';
 import {
   atNoLock,
-  costAhead,
   cpuAt,
   effect,
   frameAt,
@@ -84,7 +83,7 @@ const frameOfNode = (shape: LockShape, nodePlus1: number): number => {
   const node = nodePlus1 - 1;
   return frameOf(shape, cpuOfNode(shape, nodePlus1), node % shape.frames);
 };
-const cpuOfNode = ({ frames }: LockShape, nodePlus1: number): number => Math.floor((nodePlus1 - 1) / frames);
+const cpuOfNode = ({ frames }: LockShape, nodePlus1: number): number => ((nodePlus1 - 1) / frames) | 0;
 
 /** A queued waiter gives up early when the one before it sleeps or has lost its pCPU: its turn is far. */
 const isEarly = (shape: LockShape, state: Int32Array, frame: number): boolean => {
@@ -104,6 +103,10 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
   const goTo = (state: Int32Array, frame: number, to: number): number => {
     state[frame + ofFrame.pc] = to;
     return effect.went;
+  };
+  const write = (state: Int32Array, frame: number, to: number): number => {
+    state[frame + ofFrame.pc] = to;
+    return effect.wrote;
   };
   const goOn = (state: Int32Array, frame: number): number => {
     state[frame + ofFrame.pc]!++;
@@ -145,7 +148,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
       default:
         state[frameOfNode(shape, state[frame + ofFrame.index]!) + ofFrame.nodeNext] = nodeOf(state, cpu);
         state[frame + ofFrame.spins] = spinThreshold;
-        return goTo(state, frame, pc.testNode);
+        return write(state, frame, pc.testNode);
     }
   };
 
@@ -165,7 +168,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
         return goTo(state, frame, state[frame + ofFrame.nodeLocked] === 1 ? pc.head : pc.waitNode);
       case pc.halt:
         state[frame + ofFrame.nodeState] = nodeState.halted;
-        return goOn(state, frame);
+        return write(state, frame, pc.checkHalt);
       case pc.checkHalt:
         return goTo(state, frame, state[frame + ofFrame.nodeLocked] === 1 ? pc.unhalt : pc.nodeEnter);
       case pc.nodeCheck:
@@ -224,7 +227,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
       case pc.setPending:
         state[lock + ofLock.pending] = 1;
         state[frame + ofFrame.spins] = spinThreshold;
-        return goTo(state, frame, pc.testHead);
+        return write(state, frame, pc.testHead);
       case pc.waitHead:
         if (state[lock + ofLock.locked] === 0) return takeFromHead(state, frame, lock);
         if (--state[frame + ofFrame.spins]! > 0) return effect.spun;
@@ -252,7 +255,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
         return goTo(state, frame, pc.dequeue);
       case pc.setHashed:
         state[frame + ofFrame.nodeState] = nodeState.hashed;
-        return goOn(state, frame);
+        return write(state, frame, pc.headEnter);
       case pc.headCheck:
         return goTo(state, frame, state[lock + ofLock.locked] === heldSlow ? pc.headPoll : pc.headLeave);
       default:
@@ -273,7 +276,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
         return next === 0 ? effect.spun : goTo(state, frame, pc.passOn);
       case pc.passOn:
         state[nextFrame + ofFrame.nodeLocked] = 1;
-        return goTo(state, frame, pc.readNext);
+        return write(state, frame, pc.readNext);
       case pc.readNext:
         if (state[nextFrame + ofFrame.nodeState] !== nodeState.halted) break;
         state[nextFrame + ofFrame.nodeState] = nodeState.hashed;
@@ -302,7 +305,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
         return goOn(state, frame);
       case pc.free:
         state[lock + ofLock.locked] = 0;
-        return goOn(state, frame);
+        return write(state, frame, pc.send);
       case pc.send:
         state[frame + ofFrame.pc]!++;
         return kick(shape, state, cpuOfNode(shape, state[frame + ofFrame.index]!));
@@ -316,6 +319,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
   return {
     kind: 'pv-qspin',
     shape,
+    costOf: costTable([pc.steal, pc.waitNode, pc.waitHead, pc.waitNext], [pc.nodePoll, pc.headPoll], [pc.send]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
       state[frame + ofFrame.lock] = lock;
@@ -335,22 +339,6 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
       if (step >= pc.head) return stepOfHead(state, cpu, frame, lock);
       if (step >= pc.waitNode) return stepOfNode(state, cpuAt(shape, cpu), frame);
       return stepOfArrival(state, cpu, frame, lock);
-    },
-    ahead(state, cpu) {
-      switch (state[frameAt(shape, state, cpu) + ofFrame.pc]) {
-        case pc.steal:
-        case pc.waitNode:
-        case pc.waitHead:
-        case pc.waitNext:
-          return costAhead.pause;
-        case pc.nodePoll:
-        case pc.headPoll:
-          return costAhead.poll;
-        case pc.send:
-          return costAhead.send;
-        default:
-          return costAhead.nothing;
-      }
     },
     passes(state, cpu) {
       const frame = frameAt(shape, state, cpu);
@@ -381,6 +369,10 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
         default:
           return Infinity;
       }
+    },
+    hurries(state, cpu) {
+      const frame = frameAt(shape, state, cpu);
+      return state[frame + ofFrame.pc] === pc.waitNode && isEarly(shape, state, frame);
     },
     skip(state, cpu, tests) {
       const frame = frameAt(shape, state, cpu);

@@ -1,8 +1,7 @@
 import { assert } from '@xenolith/base';
-import type { LockMachine, LockOptions } from './lock-machine.ts';
+import { costTable, type LockMachine, type LockOptions } from './lock-machine.ts';
 import {
   atNoLock,
-  costAhead,
   cpuAt,
   effect,
   frameAt,
@@ -141,7 +140,8 @@ export function pvTicket(shape: LockShape, options: PvTicketOptions): LockMachin
       case pc.unlock:
         state[frame + ofFrame.ticket] = state[lock + head]!;
         state[lock + head] = (state[lock + head]! + ticketStep) & mask;
-        break;
+        state[frame + ofFrame.pc] = pc.readFlag;
+        return effect.wrote;
       case pc.readFlag:
         if ((state[lock + tail]! & slowFlag) === 0) {
           state[frame + ofFrame.pc] = atNoLock;
@@ -188,6 +188,7 @@ export function pvTicket(shape: LockShape, options: PvTicketOptions): LockMachin
   return {
     kind: 'pv-ticket',
     shape,
+    costOf: costTable([pc.spin], [pc.poll], [pc.send]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
       state[frame + ofFrame.lock] = lock;
@@ -231,17 +232,12 @@ export function pvTicket(shape: LockShape, options: PvTicketOptions): LockMachin
           return effect.acquired;
       }
     },
-    ahead(state, cpu) {
-      const step = state[frameAt(shape, state, cpu) + ofFrame.pc];
-      if (step === pc.spin) return costAhead.pause;
-      if (step === pc.poll) return costAhead.poll;
-      return step === pc.send ? costAhead.send : costAhead.nothing;
-    },
     passes(state, cpu) {
       const frame = frameAt(shape, state, cpu);
       return state[state[frame + ofFrame.lock]! * lockWords + head] === state[frame + ofFrame.ticket];
     },
     testsLeft: (state, cpu) => state[frameAt(shape, state, cpu) + ofFrame.spins]!,
+    hurries: () => false,
     skip(state, cpu, tests) {
       state[frameAt(shape, state, cpu) + ofFrame.spins]! -= tests;
     },

@@ -1,5 +1,5 @@
-import type { LockMachine } from './lock-machine.ts';
-import { atNoLock, costAhead, effect, frameAt, lockWords, ofFrame, type LockShape } from './lock-state.ts';
+import { costTable, type LockMachine } from './lock-machine.ts';
+import { atNoLock, effect, frameAt, lockWords, ofFrame, type LockShape } from './lock-state.ts';
 
 const ofLock = { locked: 0 } as const;
 const pc = { exchange: 1, spin: 2, unlock: 3 } as const;
@@ -9,6 +9,7 @@ export function testAndSet(shape: LockShape): LockMachine {
   return {
     kind: 'test-and-set',
     shape,
+    costOf: costTable([pc.spin]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
       state[frame + ofFrame.lock] = lock;
@@ -41,10 +42,9 @@ export function testAndSet(shape: LockShape): LockMachine {
           return effect.released;
       }
     },
-    ahead: (state, cpu) =>
-      state[frameAt(shape, state, cpu) + ofFrame.pc] === pc.spin ? costAhead.pause : costAhead.nothing,
     passes: (state, cpu) => state[state[frameAt(shape, state, cpu) + ofFrame.lock]! * lockWords + ofLock.locked] === 0,
     testsLeft: () => Infinity,
+    hurries: () => false,
     skip() {},
   };
 }

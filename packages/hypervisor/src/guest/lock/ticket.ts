@@ -1,6 +1,6 @@
 import { assert } from '@xenolith/base';
-import type { LockMachine, LockOptions } from './lock-machine.ts';
-import { atNoLock, costAhead, effect, frameAt, lockWords, ofFrame, type LockShape } from './lock-state.ts';
+import { costTable, type LockMachine, type LockOptions } from './lock-machine.ts';
+import { atNoLock, effect, frameAt, lockWords, ofFrame, type LockShape } from './lock-state.ts';
 
 /** Words of a ticket lock: whose turn it is, and the next ticket. */
 export const ofTicketLock = { head: 0, tail: 1 } as const;
@@ -17,6 +17,7 @@ export function ticket(shape: LockShape, { ticketBits }: Pick<LockOptions, 'tick
   return {
     kind: 'ticket',
     shape,
+    costOf: costTable([pc.spin]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
       state[frame + ofFrame.lock] = lock;
@@ -50,13 +51,12 @@ export function ticket(shape: LockShape, { ticketBits }: Pick<LockOptions, 'tick
       state[frame + ofFrame.pc] = atNoLock;
       return effect.acquired;
     },
-    ahead: (state, cpu) =>
-      state[frameAt(shape, state, cpu) + ofFrame.pc] === pc.spin ? costAhead.pause : costAhead.nothing,
     passes(state, cpu) {
       const frame = frameAt(shape, state, cpu);
       return state[state[frame + ofFrame.lock]! * lockWords + head] === state[frame + ofFrame.ticket];
     },
     testsLeft: () => Infinity,
+    hurries: () => false,
     skip() {},
   };
 }

@@ -231,7 +231,7 @@ export class Programs implements GuestCode {
   /** The core's timer is due when the first of {@link #runTimers} is. */
   #armForFirst(): void {
     const { timers } = this.#core;
-    const first = this.#runTimers.firstBefore(Infinity);
+    const { first } = this.#runTimers;
     if (first < 0) return;
     const dueNs = this.#runTimers.dueNs(first);
     if (!timers.isArmed(this.#runTimer) || timers.dueNs[this.#runTimer]! > dueNs) timers.arm(this.#runTimer, dueNs);
@@ -250,9 +250,11 @@ export class Programs implements GuestCode {
         armings = timers.armings;
         untilNs = Math.min(core.untilNs, timers.nextDeadlineNs);
       }
-      const unit = runTimers.firstBefore(untilNs);
+      const unit = runTimers.first;
       if (unit < 0) break;
-      core.now = timers.nowNs = runTimers.dueNs(unit);
+      const dueNs = runTimers.dueNs(unit);
+      if (dueNs >= untilNs) break;
+      core.now = timers.nowNs = dueNs;
       runTimers.disarm(unit);
       core.events++;
       core.currentPcpu = core.pcpu[unit]!;
@@ -328,7 +330,7 @@ export class Programs implements GuestCode {
         core.block(unit);
         return;
       }
-      switch (program.steps[at + ofStep.op]) {
+      switch (program.steps[at + ofStep.op]! | 0) {
         case op.hog:
           this.#traits[unit]! |= trait.hog;
           return;
@@ -363,7 +365,7 @@ export class Programs implements GuestCode {
           break;
         case op.lock:
           this.#draw(unit, program, at);
-          if (!this.locks.lock(unit, this.#leftNs[unit]!)) return;
+          if (!this.locks.lock(unit, Math.trunc(this.#leftNs[unit]!) | 0)) return;
           break;
         case op.unlock:
           if (!this.locks.unlock(unit)) return;
