@@ -21,7 +21,15 @@ interface Setting {
 }
 
 /** VMs of some vCPUs that want a lock most of the time, and fewer pCPUs, some time after they began. */
-function machineOf({ kernel, scheduler = 'credit', vms = 2, vcpus = 3, pcpus = 2, seed = 1, ...rest }: Setting): Machine {
+function machineOf({
+  kernel,
+  scheduler = 'credit',
+  vms = 2,
+  vcpus = 3,
+  pcpus = 2,
+  seed = 1,
+  ...rest
+}: Setting): Machine {
   const topology = buildTopology({ nodes: 1, socketsPerNode: 1, coresPerSocket: pcpus, threadsPerCore: 1 });
   const machine = new Machine({ topology, seed });
   machine.addCpupool({ name: 'p', scheduler, pcpus: topology.pcpus.map(({ pcpu }) => pcpu) });

@@ -54,15 +54,25 @@ describe.each(lockKinds)('%s', (kind) => {
     ['two CPUs, two acquisitions each', [{ locks: [0, 0] }, { locks: [0, 0] }]],
     ['two CPUs at two locks', [{ locks: [0, 1] }, { locks: [1, 0] }]],
     ['an interrupt that takes another lock', [{ locks: [0], interrupt: 1 }, { locks: [0, 1] }]],
-    ['interrupts on both', [{ locks: [0], interrupt: 1 }, { locks: [0], interrupt: 1 }]],
+    [
+      'interrupts on both',
+      [
+        { locks: [0], interrupt: 1 },
+        { locks: [0], interrupt: 1 },
+      ],
+    ],
     ['an interrupt, and a CPU for each lock', [{ locks: [0], interrupt: 1 }, { locks: [0] }, { locks: [1] }]],
-  ])('%s: one owner at a time, nobody waits for ever, nothing is left', (_, cpus) => {
-    const { fault, overtakings, sleeps, states } = explored(kind, cpus);
-    expect(fault).toBeUndefined();
-    expect(states).toBeGreaterThan(20);
-    if (isFair(kind)) expect(overtakings).toBe(0);
-    expect(sleeps > 0).toBe(isPv(kind));
-  }, 60_000);
+  ])(
+    '%s: one owner at a time, nobody waits for ever, nothing is left',
+    (_, cpus) => {
+      const { fault, overtakings, sleeps, states } = explored(kind, cpus);
+      expect(fault).toBeUndefined();
+      expect(states).toBeGreaterThan(20);
+      if (isFair(kind)) expect(overtakings).toBe(0);
+      expect(sleeps > 0).toBe(isPv(kind));
+    },
+    60_000,
+  );
 
   test('three CPUs: so it is there, and who comes first is served first, where that is promised', () => {
     const first = kind === 'pv-qspin' ? [0] : [0, 0];
@@ -105,7 +115,8 @@ describe('paravirtualised tickets', () => {
   });
 
   test.each([8, 16] as const)('have half of the tickets of %i bits', (ticketBits) => {
-    const make = (cpus: number) => () => pvTicket(lockShape({ cpus, locks: 1, frames: 1 }), { spinThreshold: 1, ticketBits });
+    const make = (cpus: number) => () =>
+      pvTicket(lockShape({ cpus, locks: 1, frames: 1 }), { spinThreshold: 1, ticketBits });
     const half = 2 ** (ticketBits - 1);
     expect(make(half)).toThrow(AssertionError);
     expect(make(half - 1)).not.toThrow();

@@ -172,11 +172,7 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
       case pc.checkHalt:
         return goTo(state, frame, state[frame + ofFrame.nodeLocked] === 1 ? pc.unhalt : pc.nodeEnter);
       case pc.nodeCheck:
-        return goTo(
-          state,
-          frame,
-          state[frame + ofFrame.nodeState] === nodeState.halted ? pc.nodePoll : pc.nodeLeave,
-        );
+        return goTo(state, frame, state[frame + ofFrame.nodeState] === nodeState.halted ? pc.nodePoll : pc.nodeLeave);
       case pc.unhalt:
         if (state[frame + ofFrame.nodeState] === nodeState.halted) {
           state[frame + ofFrame.nodeState] = nodeState.running;
