@@ -66,6 +66,7 @@ export interface LockHost {
 export class GuestLocks {
   readonly #core: SchedCore;
   readonly #host: LockHost;
+  readonly #socketOf: Int32Array;
   /** By unit; one object for all units of a domain. */
   readonly #kernelOf: (Kernel | undefined)[] = [];
   #mode: Uint8Array;
@@ -91,6 +92,7 @@ export class GuestLocks {
   constructor(core: SchedCore, host: LockHost) {
     this.#core = core;
     this.#host = host;
+    this.#socketOf = Int32Array.from(core.topology.pcpus, ({ socket }) => socket);
     const count = core.unitCapacity;
     this.#mode = new Uint8Array(count);
     this.#isActive = new Uint8Array(count);
@@ -278,7 +280,6 @@ export class GuestLocks {
     const result = kernel.machine.step(kernel.state, cpu);
     switch (effectOf(result)) {
       case effect.acquired:
-        if (kernel.spinning > 0) this.#reckonAll(kernel);
         this.#acquired(kernel, unit, cpu);
         return outcome.done;
       case effect.released:
@@ -322,13 +323,12 @@ export class GuestLocks {
     if (waiters[lock]! > 0 && hasEarlier(kernel, lock, cpu)) {
       this.#counts[unit * counterCount + counter.overtakings]!++;
     }
-    const { pcpu: pcpuOf, topology } = this.#core;
-    const pcpu = pcpuOf[unit]!;
+    const pcpu = this.#core.pcpu[unit]!;
     const before = linePcpu[lock]!;
     if (before === pcpu) return;
     linePcpu[lock] = pcpu;
     if (before < 0) return;
-    const isNear = topology.pcpus[before]!.socket === topology.pcpus[pcpu]!.socket;
+    const isNear = this.#socketOf[before] === this.#socketOf[pcpu];
     this.#owe(unit, isNear ? costs.transferNs : costs.farTransferNs);
   }
 

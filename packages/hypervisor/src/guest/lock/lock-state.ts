@@ -83,7 +83,7 @@ export const effect = {
   /** An event was sent to a CPU that was not asleep, or to one that was. */
   kicked: 6,
   woke: 7,
-  /** It went on, and another CPU's loop may end of what it wrote; `acquired` and `released` may do that too. */
+  /** It went on, and another CPU's loop may end of what it wrote; `released` may do that too. */
   wrote: 8,
 } as const;
 export const effectOf = (result: number): number => result & 15;
@@ -103,6 +103,7 @@ export const cpuAt = (shape: LockShape, cpu: number): number => shape.cpusAt + c
 /** Where the words of a CPU's present frame begin. */
 export function frameAt(shape: LockShape, state: Int32Array, cpu: number): number {
   const at = cpuAt(shape, cpu);
+  if (shape.frames === 1) return at + cpuHead;
   return at + cpuHead + state[at + ofCpu.depth]! * frameWords;
 }
 

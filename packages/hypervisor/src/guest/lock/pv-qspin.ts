@@ -66,6 +66,7 @@ const pc = {
   readNext: 43,
   slowNext: 44,
   hashNext: 45,
+  take: 46,
   // Unlocking.
   unlock: 50,
   lookUp: 51,
@@ -266,6 +267,8 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
       case pc.dequeue:
         if (state[lock + ofLock.tail] !== nodeOf(state, cpu)) return goTo(state, frame, pc.waitNext);
         state[lock + ofLock.tail] = 0;
+        return write(state, frame, pc.take);
+      case pc.take:
         break;
       case pc.waitNext:
         // The one behind has changed the tail and is about to link itself.
