@@ -131,7 +131,7 @@ class Walk {
         const next = state.slice();
         next[own + 1] = 1;
         enterInterrupt(machine.shape, next, cpu);
-        this.#begin(next, cpu, 1, interrupt);
+        this.#move(next, cpu, number);
         this.#enter(next, number, cpu);
       }
       if (isPreemptible) {
@@ -154,14 +154,17 @@ class Walk {
     if (lock === undefined) return false;
     const what = own + 2 + depth;
     const who = cpu * this.#frames + depth + 1;
-    if (state[what] === at.nothing) this.#begin(state, cpu, depth, lock);
-    if (state[what] === at.holding) {
-      machine.unlock(state, cpu, lock);
+    let result: number;
+    if (state[what] === at.nothing) {
+      state[what] = at.locking;
+      this.#come(state, lock, who);
+      result = machine.lock(state, cpu, lock);
+    } else if (state[what] === at.holding) {
       state[what] = at.unlocking;
       if (state[this.#lock(lock)] !== who) this.#fail(number, cpu, 'a lock is held by two');
       state[this.#lock(lock)] = 0;
-    }
-    const result = machine.step(state, cpu);
+      result = machine.unlock(state, cpu, lock);
+    } else result = machine.step(state, cpu);
     switch (effectOf(result)) {
       case effect.acquired:
         state[what] = at.holding;
@@ -186,15 +189,12 @@ class Walk {
     return true;
   }
 
-  #begin(state: Int32Array, cpu: number, depth: number, lock: number): void {
-    this.#space.machine.lock(state, cpu, lock);
-    state[this.#cpu(cpu) + 2 + depth] = at.locking;
-    // It has come with its first step: with an interrupt, and with a task that begins and steps at once.
+  /** A frame has come to a lock: behind those who wait for it. */
+  #come(state: Int32Array, lock: number, who: number): void {
     const queue = this.#lock(lock) + 1;
     let last = 0;
     while (state[queue + last] !== 0) last++;
-    state[queue + last] = cpu * this.#frames + depth + 1;
-    if (depth > 0) this.#move(state, cpu, -1);
+    state[queue + last] = who;
   }
 
   #own(state: Int32Array, lock: number, who: number, number: number, cpu: number): void {

@@ -166,9 +166,7 @@ export class GuestLocks {
     kernel.held[cpu] = lock;
     kernel.arrival[cpu] = kernel.arrivals++;
     this.#owe(unit, kernel.costs.lockNs + kernel.costs.callNs);
-    kernel.machine.lock(kernel.state, cpu, lock);
-    // The first step costs nothing but what is owed.
-    const result = this.#step(kernel, unit, cpu);
+    const result = this.#took(kernel, unit, cpu, kernel.machine.lock(kernel.state, cpu, lock));
     return result === outcome.done || this.#advance(kernel, unit, cpu);
   }
 
@@ -180,8 +178,7 @@ export class GuestLocks {
     assert(lock >= 0, 'a lock is held');
     kernel.held[cpu] = -1;
     this.#owe(unit, kernel.costs.unlockNs);
-    kernel.machine.unlock(kernel.state, cpu, lock);
-    const result = this.#step(kernel, unit, cpu);
+    const result = this.#took(kernel, unit, cpu, kernel.machine.unlock(kernel.state, cpu, lock));
     return result === outcome.done || this.#advance(kernel, unit, cpu);
   }
 
@@ -276,8 +273,12 @@ export class GuestLocks {
   }
 
   #step(kernel: Kernel, unit: number, cpu: number): number {
+    return this.#took(kernel, unit, cpu, kernel.machine.step(kernel.state, cpu));
+  }
+
+  /** A step was taken, with its effect. @returns an {@link outcome} */
+  #took(kernel: Kernel, unit: number, cpu: number, result: number): number {
     const core = this.#core;
-    const result = kernel.machine.step(kernel.state, cpu);
     switch (effectOf(result)) {
       case effect.acquired:
         this.#acquired(kernel, unit, cpu);

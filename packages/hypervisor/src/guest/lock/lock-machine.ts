@@ -23,9 +23,9 @@ export interface LockOptions {
 export interface LockMachine {
   readonly kind: LockKind;
   readonly shape: LockShape;
-  /** A CPU is about to lock, or to unlock what it holds: its next steps do it. */
-  lock(state: Int32Array, cpu: number, lock: number): void;
-  unlock(state: Int32Array, cpu: number, lock: number): void;
+  /** The first step of locking, and of unlocking what a CPU holds. @returns what {@link step} does */
+  lock(state: Int32Array, cpu: number, lock: number): number;
+  unlock(state: Int32Array, cpu: number, lock: number): number;
   /** The next step of a CPU at a lock. @returns an effect, with a CPU (lock-state.ts) */
   step(state: Int32Array, cpu: number): number;
   /** What the next step costs, of `costAhead`, by the frame's `pc`; `pause` is a test of a loop that spins. */

@@ -99,12 +99,10 @@ describe('paravirtualised tickets', () => {
     const shape = lockShape({ cpus: 2, locks: 1, frames: 1 });
     const machine = pvTicket(shape, options);
     const state = emptyLockState(shape);
-    machine.lock(state, 0, 0);
-    expect(effectOf(machine.step(state, 0))).toBe(effect.acquired);
+    expect(effectOf(machine.lock(state, 0, 0))).toBe(effect.acquired);
     machine.lock(state, 1, 0);
     while (aheadOf(machine, state, 1) !== costAhead.poll) machine.step(state, 1);
-    machine.unlock(state, 0, 0);
-    const effects: number[] = [];
+    const effects = [effectOf(machine.unlock(state, 0, 0))];
     while (effects.at(-1) !== effect.released) effects.push(effectOf(machine.step(state, 0)));
     expect(effects).toContain(effect.kicked);
     expect(effectOf(machine.step(state, 1))).toBe(effect.polled);
@@ -133,15 +131,14 @@ test.each(['ticket', 'pv-ticket'] as const)('%s: numbers go round, none is skipp
   const began = state[0];
   // All of them stand in line, with the first one at the lock.
   for (let cpu = 0; cpu < cpus; cpu++) {
-    machine.lock(state, cpu, 0);
-    expect(effectOf(machine.step(state, cpu))).toBe(cpu === 0 ? effect.acquired : effect.went);
+    expect(effectOf(machine.lock(state, cpu, 0))).toBe(cpu === 0 ? effect.acquired : effect.went);
   }
   for (let cpu = 0; cpu < cpus; cpu++) {
     expect(state[0]).toBe((began + cpu * step) % 256);
     const passing = Array.from({ length: cpus - cpu - 1 }, (_, index) => machine.passes(state, cpu + 1 + index));
     expect(passing).not.toContain(true);
-    machine.unlock(state, cpu, 0);
-    while (effectOf(machine.step(state, cpu)) !== effect.released);
+    let last = effectOf(machine.unlock(state, cpu, 0));
+    while (last !== effect.released) last = effectOf(machine.step(state, cpu));
     if (cpu + 1 < cpus) while (effectOf(machine.step(state, cpu + 1)) !== effect.acquired);
   }
   expect(state[0]).toBe(state[1]);

@@ -27,7 +27,6 @@ const pc = {
   uncount: 20,
   restoreSlot: 21,
   // Unlocking.
-  unlock: 30,
   readCount: 31,
   scan: 32,
   send: 33,
@@ -41,6 +40,16 @@ export function pvByte(shape: LockShape, { spinThreshold }: Pick<LockOptions, 's
   assert(spinThreshold >= 1, `${spinThreshold} tests`);
   /** Where `index` says that the lock was got in the slow path. */
   const got = 1;
+
+  const exchange = (state: Int32Array, frame: number, locked: number): number => {
+    if (state[locked] === 1) {
+      state[frame + ofFrame.pc] = pc.spin;
+      return effect.went;
+    }
+    state[locked] = 1;
+    state[frame + ofFrame.pc] = atNoLock;
+    return effect.acquired;
+  };
 
   const stepOfWait = (state: Int32Array, at: number, frame: number, lock: number): number => {
     switch (state[frame + ofFrame.pc]) {
@@ -89,11 +98,6 @@ export function pvByte(shape: LockShape, { spinThreshold }: Pick<LockOptions, 's
 
   const stepOfUnlock = (state: Int32Array, frame: number, lock: number): number => {
     switch (state[frame + ofFrame.pc]) {
-      case pc.unlock:
-        state[lock + ofLock.locked] = 0;
-        state[frame + ofFrame.index] = 0;
-        state[frame + ofFrame.pc] = pc.readCount;
-        return effect.wrote;
       case pc.readCount:
         if (state[lock + ofLock.spinners] === 0) break;
         state[frame + ofFrame.pc] = pc.scan;
@@ -125,29 +129,24 @@ export function pvByte(shape: LockShape, { spinThreshold }: Pick<LockOptions, 's
       const frame = frameAt(shape, state, cpu);
       state[frame + ofFrame.lock] = lock;
       state[frame + ofFrame.spins] = spinThreshold;
-      state[frame + ofFrame.pc] = pc.exchange;
+      return exchange(state, frame, lock * lockWords + ofLock.locked);
     },
     unlock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
+      state[lock * lockWords + ofLock.locked] = 0;
       state[frame + ofFrame.lock] = lock;
-      state[frame + ofFrame.pc] = pc.unlock;
+      state[frame + ofFrame.index] = 0;
+      state[frame + ofFrame.pc] = pc.readCount;
+      return effect.wrote;
     },
     step(state, cpu) {
       const frame = frameAt(shape, state, cpu);
       const lock = state[frame + ofFrame.lock]! * lockWords;
       const step = state[frame + ofFrame.pc]!;
-      if (step >= pc.unlock) return stepOfUnlock(state, frame, lock);
+      if (step >= pc.readCount) return stepOfUnlock(state, frame, lock);
       if (step >= pc.announce) return stepOfWait(state, cpuAt(shape, cpu), frame, lock);
       const locked = lock + ofLock.locked;
-      if (step === pc.exchange) {
-        if (state[locked] === 1) {
-          state[frame + ofFrame.pc] = pc.spin;
-          return effect.went;
-        }
-        state[locked] = 1;
-        state[frame + ofFrame.pc] = atNoLock;
-        return effect.acquired;
-      }
+      if (step === pc.exchange) return exchange(state, frame, locked);
       if (state[locked] === 0) {
         state[frame + ofFrame.pc] = pc.exchange;
         return effect.went;

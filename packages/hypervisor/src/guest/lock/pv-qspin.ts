@@ -25,7 +25,6 @@ export const nodeState = { running: 0, halted: 1, hashed: 2 } as const;
 const earlyCheck = 256;
 
 const pc = {
-  exchange: 1,
   steal: 2,
   stealTest: 3,
   initNode: 4,
@@ -68,7 +67,6 @@ const pc = {
   hashNext: 45,
   take: 46,
   // Unlocking.
-  unlock: 50,
   lookUp: 51,
   free: 52,
   send: 53,
@@ -117,11 +115,6 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
   const stepOfArrival = (state: Int32Array, cpu: number, frame: number, lock: number): number => {
     const isFree = state[lock + ofLock.locked] === 0 && state[lock + ofLock.pending] === 0;
     switch (state[frame + ofFrame.pc]) {
-      case pc.exchange:
-        if (!isFree || state[lock + ofLock.tail] !== 0) return goTo(state, frame, pc.stealTest);
-        state[lock + ofLock.locked] = held;
-        state[frame + ofFrame.pc] = atNoLock;
-        return effect.acquired;
       case pc.steal:
       case pc.stealTest:
         if (isFree) {
@@ -293,10 +286,6 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
 
   const stepOfUnlock = (state: Int32Array, frame: number, lock: number): number => {
     switch (state[frame + ofFrame.pc]) {
-      case pc.unlock:
-        if (state[lock + ofLock.locked] !== held) return goOn(state, frame);
-        state[lock + ofLock.locked] = 0;
-        break;
       case pc.lookUp:
         state[frame + ofFrame.index] = state[lock + ofLock.hash]!;
         assert(state[frame + ofFrame.index] !== 0, 'a lock that is held slowly is in the hash');
@@ -321,19 +310,26 @@ export function pvQspin(shape: LockShape, { spinThreshold }: Pick<LockOptions, '
     costOf: costTable([pc.steal, pc.waitNode, pc.waitHead, pc.waitNext], [pc.nodePoll, pc.headPoll], [pc.send]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
+      const word = lock * lockWords;
       state[frame + ofFrame.lock] = lock;
-      state[frame + ofFrame.pc] = pc.exchange;
+      const isUsed = state[word + ofLock.locked]! | state[word + ofLock.pending]! | state[word + ofLock.tail]!;
+      if (isUsed !== 0) return goTo(state, frame, pc.stealTest);
+      state[word + ofLock.locked] = held;
+      return effect.acquired;
     },
     unlock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
+      const locked = lock * lockWords + ofLock.locked;
       state[frame + ofFrame.lock] = lock;
-      state[frame + ofFrame.pc] = pc.unlock;
+      if (state[locked] !== held) return goTo(state, frame, pc.lookUp);
+      state[locked] = 0;
+      return effect.released;
     },
     step(state, cpu) {
       const frame = frameAt(shape, state, cpu);
       const lock = state[frame + ofFrame.lock]! * lockWords;
       const step = state[frame + ofFrame.pc]!;
-      if (step >= pc.unlock) return stepOfUnlock(state, frame, lock);
+      if (step >= pc.lookUp) return stepOfUnlock(state, frame, lock);
       if (step >= pc.dequeue) return stepOfOwner(state, cpu, frame, lock);
       if (step >= pc.head) return stepOfHead(state, cpu, frame, lock);
       if (step >= pc.waitNode) return stepOfNode(state, cpuAt(shape, cpu), frame);

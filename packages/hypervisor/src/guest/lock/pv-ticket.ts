@@ -20,7 +20,6 @@ const ticketStep = 2;
 
 /** Steps, in the order of their coming. From `hide` to `show` interrupts are off, but for the poll itself. */
 const pc = {
-  take: 1,
   spin: 2,
   test: 3,
   clearFlag: 4,
@@ -37,7 +36,6 @@ const pc = {
   leaveSet: 20,
   show: 21,
   // Unlocking.
-  unlock: 30,
   readFlag: 31,
   clearOrKick: 32,
   scanLock: 33,
@@ -137,11 +135,6 @@ export function pvTicket(shape: LockShape, options: PvTicketOptions): LockMachin
   const stepOfUnlock = (state: Int32Array, frame: number, lock: number): number => {
     const next = (state[frame + ofFrame.ticket]! + ticketStep) & mask;
     switch (state[frame + ofFrame.pc]) {
-      case pc.unlock:
-        state[frame + ofFrame.ticket] = state[lock + head]!;
-        state[lock + head] = (state[lock + head]! + ticketStep) & mask;
-        state[frame + ofFrame.pc] = pc.readFlag;
-        return effect.wrote;
       case pc.readFlag:
         if ((state[lock + tail]! & slowFlag) === 0) {
           state[frame + ofFrame.pc] = atNoLock;
@@ -191,32 +184,34 @@ export function pvTicket(shape: LockShape, options: PvTicketOptions): LockMachin
     costOf: costTable([pc.spin], [pc.poll], [pc.send]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
+      const word = lock * lockWords;
+      const own = state[word + tail]! & ~slowFlag;
       state[frame + ofFrame.lock] = lock;
       state[frame + ofFrame.saved] = 0;
-      state[frame + ofFrame.pc] = pc.take;
+      state[frame + ofFrame.ticket] = own;
+      state[word + tail] = (state[word + tail]! + ticketStep) & mask;
+      if (state[word + head] === own) return taken(state, frame, word);
+      state[frame + ofFrame.spins] = spinThreshold;
+      state[frame + ofFrame.pc] = pc.spin;
+      return effect.went;
     },
     unlock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
+      const word = lock * lockWords;
       state[frame + ofFrame.lock] = lock;
-      state[frame + ofFrame.pc] = pc.unlock;
+      state[frame + ofFrame.ticket] = state[word + head]!;
+      state[word + head] = (state[word + head]! + ticketStep) & mask;
+      state[frame + ofFrame.pc] = pc.readFlag;
+      return effect.wrote;
     },
     step(state, cpu) {
       const at = cpuAt(shape, cpu);
       const frame = frameAt(shape, state, cpu);
       const lock = state[frame + ofFrame.lock]! * lockWords;
       const step = state[frame + ofFrame.pc]!;
-      if (step >= pc.unlock) return stepOfUnlock(state, frame, lock);
+      if (step >= pc.readFlag) return stepOfUnlock(state, frame, lock);
       if (step >= pc.hide) return stepOfWait(state, at, frame, lock);
       switch (step) {
-        case pc.take: {
-          const own = state[lock + tail]! & ~slowFlag;
-          state[frame + ofFrame.ticket] = own;
-          state[lock + tail] = (state[lock + tail]! + ticketStep) & mask;
-          if (state[lock + head] === own) return taken(state, frame, lock);
-          state[frame + ofFrame.spins] = spinThreshold;
-          state[frame + ofFrame.pc] = pc.spin;
-          return effect.went;
-        }
         case pc.spin:
           if (state[lock + head] === state[frame + ofFrame.ticket]) return taken(state, frame, lock);
           if (--state[frame + ofFrame.spins]! > 0) return effect.spun;

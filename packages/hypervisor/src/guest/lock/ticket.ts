@@ -4,7 +4,7 @@ import { atNoLock, effect, frameAt, lockWords, ofFrame, type LockShape } from '.
 
 /** Words of a ticket lock: whose turn it is, and the next ticket. */
 export const ofTicketLock = { head: 0, tail: 1 } as const;
-const pc = { take: 1, spin: 2, unlock: 3 } as const;
+const pc = { spin: 1 } as const;
 
 /**
  * Tickets: who comes takes the next number and waits until it is called, so all are served in the order of their coming.
@@ -20,34 +20,23 @@ export function ticket(shape: LockShape, { ticketBits }: Pick<LockOptions, 'tick
     costOf: costTable([pc.spin]),
     lock(state, cpu, lock) {
       const frame = frameAt(shape, state, cpu);
+      const word = lock * lockWords;
+      const own = state[word + tail]!;
       state[frame + ofFrame.lock] = lock;
-      state[frame + ofFrame.pc] = pc.take;
+      state[frame + ofFrame.ticket] = own;
+      state[word + tail] = (own + 1) & mask;
+      if (state[word + head] === own) return effect.acquired;
+      state[frame + ofFrame.pc] = pc.spin;
+      return effect.went;
     },
-    unlock(state, cpu, lock) {
-      const frame = frameAt(shape, state, cpu);
-      state[frame + ofFrame.lock] = lock;
-      state[frame + ofFrame.pc] = pc.unlock;
+    unlock(state, _cpu, lock) {
+      const word = lock * lockWords;
+      state[word + head] = (state[word + head]! + 1) & mask;
+      return effect.released;
     },
     step(state, cpu) {
       const frame = frameAt(shape, state, cpu);
-      const lock = state[frame + ofFrame.lock]! * lockWords;
-      switch (state[frame + ofFrame.pc]) {
-        case pc.take: {
-          const own = state[lock + tail]!;
-          state[frame + ofFrame.ticket] = own;
-          state[lock + tail] = (own + 1) & mask;
-          if (state[lock + head] === own) break;
-          state[frame + ofFrame.pc] = pc.spin;
-          return effect.went;
-        }
-        case pc.spin:
-          if (state[lock + head] !== state[frame + ofFrame.ticket]) return effect.spun;
-          break;
-        default:
-          state[lock + head] = (state[lock + head]! + 1) & mask;
-          state[frame + ofFrame.pc] = atNoLock;
-          return effect.released;
-      }
+      if (state[state[frame + ofFrame.lock]! * lockWords + head] !== state[frame + ofFrame.ticket]) return effect.spun;
       state[frame + ofFrame.pc] = atNoLock;
       return effect.acquired;
     },
