@@ -4,6 +4,7 @@ import { cheapRead } from './cheap-read.ts';
 import { heapHold } from './heap-hold.ts';
 import { ministat } from './ministat.ts';
 import { numaExperiment } from './numa-experiment.ts';
+import { lockStorm } from './lock-storm.ts';
 import { placement } from './placement.ts';
 import { queueing } from './queueing.ts';
 import { schedulerAllocation } from './scheduler-allocation.ts';
@@ -22,6 +23,7 @@ export const benches: readonly Bench[] = [
   schedulerEvents,
   schedulerAllocation,
   schedulerGrowth,
+  lockStorm,
   queueing,
   cheapRead,
   allRecordsJson,

@@ -11,7 +11,7 @@ export const ticketlocks: Experiment = {
   what: "A model's figures: state machines of the locks, exact to the step, on modelled vCPUs; costs are estimates. Shapes are tried, as they were expected before there was a model.",
   source: 'model',
   release: 'credit of Xen 4.23',
-  durationNs: 2_000_000_000,
+  durationNs: 1_000_000_000,
   repetitions: 3,
   pcpusMin: 8,
   cases: [oneVm, twoVms, overcommit, threshold, timeslice, pauseLoops, native, schedulers, workloads],

@@ -340,8 +340,9 @@ export class GuestLocks {
     const { now, vcpu } = this.#core;
     const cpu = vcpu[unit]!;
     this.#noteWaiting(kernel, cpu);
-    this.#sinceNs[unit] = now + this.takeDebtNs(unit);
-    this.#baseNs[unit] = this.#sinceNs[unit]! + this.#leftNs[unit]! - kernel.costs.pauseNs;
+    const sinceNs = now + this.takeDebtNs(unit);
+    this.#sinceNs[unit] = sinceNs;
+    this.#baseNs[unit] = sinceNs + this.#leftNs[unit]! - kernel.costs.pauseNs;
     this.#window[unit] = kernel.testsOfWindow;
     this.#testedNs[unit] = -1;
     this.#isActive[unit] = 1;

@@ -17,7 +17,7 @@ export function makeLockMachine(kind: LockKind, shape: LockShape, options: LockO
       return pvByte(shape, options);
     case 'pv-ticket':
       return pvTicket(shape, options);
-    case 'pv-qspin':
+    default:
       return pvQspin(shape, options);
   }
 }
