@@ -2,6 +2,7 @@ import { allRecordsJson, allRecordsXml } from './all-records.ts';
 import type { Bench } from './bench.ts';
 import { cheapRead } from './cheap-read.ts';
 import { heapHold } from './heap-hold.ts';
+import { lockStorm } from './lock-storm.ts';
 import { ministat } from './ministat.ts';
 import { numaExperiment } from './numa-experiment.ts';
 import { placement } from './placement.ts';
@@ -22,6 +23,7 @@ export const benches: readonly Bench[] = [
   schedulerEvents,
   schedulerAllocation,
   schedulerGrowth,
+  lockStorm,
   queueing,
   cheapRead,
   allRecordsJson,

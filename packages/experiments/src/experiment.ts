@@ -1,5 +1,6 @@
 /** What an experiment is: cases, each a question that is tried in several variants, and what is expected to come out. */
 import type { Machine, Topology, TraceRing } from '@xenolith/hypervisor';
+import type { SvgElement } from './plot/svg.ts';
 
 /** Where a figure comes from: computed by the model, or measured on real Xen. */
 export type Source = 'model' | 'measured';
@@ -49,7 +50,7 @@ export interface Expectation {
 }
 
 /** A picture of measures of one unit. */
-export interface Chart {
+export interface MeasureChart {
   readonly title: string;
   /** Groups of bars, one for each variant; or lines over {@link Variant.x}. */
   readonly kind: 'bars' | 'lines';
@@ -59,6 +60,15 @@ export interface Chart {
   /** What the axis of a line chart says. */
   readonly xLabel?: string;
 }
+
+/** A picture of something else, of the size of a chart, that follows from the seed alone. */
+export interface Picture {
+  readonly title: string;
+  readonly kind: 'picture';
+  readonly draw: (title: string, seed: number) => SvgElement;
+}
+
+export type Chart = MeasureChart | Picture;
 
 export interface ExperimentCase {
   readonly name: string;

@@ -1,5 +1,9 @@
 export * from './domain/domain.ts';
 export * from './domain/domid-allocator.ts';
+export { type LockCounts } from './guest/lock/guest-locks.ts';
+export { defaultSpinThresholds, type KernelSpec } from './guest/lock/kernel.ts';
+export * from './guest/lock/lock-costs.ts';
+export { lockKinds, type LockKind } from './guest/lock/lock-machine.ts';
 export { guestTimesMs, type ControlRequest } from './guest/modelled-guest.ts';
 export * from './hypervisor.ts';
 export * from './memory/balloon.ts';

@@ -51,7 +51,7 @@ export function hostHeap({ nodeMib, dom0Mib }: NumaHost): PageHeap {
 }
 
 /** dom0's vCPUs wake now and then, and soon sleep again. */
-const dom0Work: Workload = { kind: 'interactive', workNs: [20_000, 200_000], sleepNs: [5_000_000, 15_000_000] };
+export const dom0Work: Workload = { kind: 'interactive', workNs: [20_000, 200_000], sleepNs: [5_000_000, 15_000_000] };
 
 /**
  * Runs the VMs together, each with its memory where a host of this kind would have put it, and measures what each has done.

@@ -1,6 +1,6 @@
 /** The charts of a result as one SVG document, below each other. */
 import { assert } from '@xenolith/base';
-import type { Chart } from '../experiment.ts';
+import type { MeasureChart } from '../experiment.ts';
 import { barChart } from '../plot/bar-chart.ts';
 import { chartDocument } from '../plot/chart-document.ts';
 import { lineChart } from '../plot/line-chart.ts';
@@ -10,11 +10,15 @@ import type { CaseResult, ExperimentResult, VariantResult } from '../run-experim
 import { sourceLine } from './table-report.ts';
 
 export function svgReport(result: ExperimentResult): string {
-  const charts = result.cases.flatMap((each) => each.of.charts.map((chart) => chartOf(each, chart)));
+  const charts = result.cases.flatMap((each) =>
+    each.of.charts.map((chart) =>
+      chart.kind === 'picture' ? chart.draw(`${each.of.name}: ${chart.title}`, result.seed) : chartOf(each, chart),
+    ),
+  );
   return chartDocument(result.of.title, sourceLine(result), charts);
 }
 
-function chartOf({ of, variants }: CaseResult, chart: Chart): SvgElement {
+function chartOf({ of, variants }: CaseResult, chart: MeasureChart): SvgElement {
   const shown = variants.filter(({ name }) => chart.variants?.includes(name) ?? true);
   const measures = chart.measures.map((name) => of.measures.find((measure) => measure.name === name));
   const unit = measures[0]?.unit;

@@ -89,6 +89,11 @@ export class TimerHeap {
     this.#nearNumber = grownFloat64(this.#nearNumber, capacity);
   }
 
+  /** How often a timer was armed so far. */
+  get armings(): number {
+    return this.#armings;
+  }
+
   isArmed(timer: number): boolean {
     return this.#armNumber[timer]! >= 0;
   }

@@ -1,4 +1,5 @@
 /** What a machine has done, in figures: times in nanoseconds, shares between 0 and 1. */
+import type { LockCounts } from '../guest/lock/guest-locks.ts';
 import type { Histogram } from '../guest/workload/histogram.ts';
 
 /** How long something took: quantiles are rounded up by at most 1/32, the rest is exact. */
@@ -24,6 +25,8 @@ export interface RunFigures {
   readonly missed: number;
   /** Running time as far as it came to work: all of it on a machine whose memory costs nothing. */
   readonly workNs: number;
+  /** What its kernel's spinlocks did; all 0 without a kernel that has some. */
+  readonly locks: LockCounts;
   /** From the wake of a vCPU to its being on a pCPU. */
   readonly wakeNs: LatencyFigures;
   /** From the coming of a job to its end. */

@@ -1,5 +1,6 @@
 import { assert, ns, pcpuId, present, vcpuId, type Ns, type PcpuId, type VcpuId } from '@xenolith/base';
 import type { TraceRing } from '../engine/trace-ring.ts';
+import type { KernelSpec } from '../guest/lock/kernel.ts';
 import { Programs, type ProgramsState } from '../guest/workload/program.ts';
 import { compileWorkload, hogUnitNs, type Workload } from '../guest/workload/workloads.ts';
 import { pauseFlag, runState, SchedCore, type SchedPool } from '../schedule/core.ts';
@@ -46,6 +47,8 @@ export interface DomainRunSpec {
   readonly isPaused?: boolean;
   /** Where its memory is, in any unit, for {@link MachineOptions.memory}; the same on every node where absent. */
   readonly memoryByNode?: readonly number[];
+  /** The spinlocks of its kernel; a workload that takes some needs it. */
+  readonly kernel?: KernelSpec;
 }
 
 export interface MachineOptions {
@@ -195,7 +198,7 @@ export class Machine {
    * that Xen refuses
    */
   addDomain({ domid = this.#nextDomid, ...spec }: DomainRunSpec): number {
-    const { name, cpupool, parameters, vcpus, isPaused = false, memoryByNode } = spec;
+    const { name, cpupool, parameters, vcpus, isPaused = false, memoryByNode, kernel } = spec;
     const core = this.#core;
     const pool = this.#pool(cpupool);
     assert(pcpuMask.first(pool.valid) >= 0, `cpupool ${cpupool} has pCPUs`);
@@ -211,6 +214,7 @@ export class Machine {
       this.#measurement.addUnit(unit, workload.kind === 'hog' ? (workload.unitNs ?? hogUnitNs) : 0);
       this.#programs.load(unit, compileWorkload(workload), this.#seedOf(domid, vcpu));
     }
+    if (kernel !== undefined) this.#programs.locks.addKernel(entry.units, kernel);
     for (const [vcpu, { hardAffinity, softAffinity }] of vcpus.entries()) {
       this.#setAffinity(entry.units[vcpu]!, hardAffinity, softAffinity);
     }

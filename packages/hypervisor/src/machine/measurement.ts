@@ -1,4 +1,5 @@
 import { Histogram, type HistogramState } from '../guest/workload/histogram.ts';
+import { lockCounters } from '../guest/lock/guest-locks.ts';
 import type { Programs } from '../guest/workload/program.ts';
 import { runState, type SchedCore } from '../schedule/core.ts';
 import { latencyFigures, type PcpuFigures, type RunFigures } from './figures.ts';
@@ -7,7 +8,7 @@ import type { MemoryLoad } from './memory-load.ts';
 const runStates = [runState.running, runState.runnable, runState.blocked, runState.offline] as const;
 
 /** Of a vCPU that is new: as many counts as are kept of each. */
-const nothingYet: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
+const nothingYet: readonly number[] = Array.from({ length: 9 + lockCounters.length }, () => 0);
 
 /** Counts of a vCPU that are not those of the core or its program. */
 interface UnitCounts {
@@ -98,6 +99,15 @@ export class Measurement {
       completed: sums[6]!,
       missed: sums[7]!,
       workNs: sums[8]!,
+      locks: {
+        spinNs: sums[9]!,
+        overheadNs: sums[10]!,
+        acquisitions: sums[11]!,
+        overtakings: sums[12]!,
+        sleeps: sums[13]!,
+        kicks: sums[14]!,
+        yields: sums[15]!,
+      },
       wakeNs: latencyFigures(wakeNs),
       responseNs: latencyFigures(responseNs),
     };
@@ -136,12 +146,13 @@ export class Measurement {
   /** Everything of a vCPU that only grows. */
   #countsOf(unit: number, { unitNs }: UnitCounts): readonly number[] {
     const core = this.#core;
-    const { jobs } = this.#programs;
+    const { jobs, locks } = this.#programs;
     const times = runStates.map((state) => core.timeIn(unit, state));
     const workNs = this.#memory?.workNs(unit) ?? times[0]!;
     const completed = unitNs > 0 ? Math.floor(workNs / unitNs) : jobs.completed[unit]!;
     const missed = jobs.missed[unit]! + jobs.overdue(unit, core.now);
-    return [...times, core.dispatches[unit]!, core.migrations[unit]!, completed, missed, workNs];
+    const ofLocks = lockCounters.map((name) => locks.countOf(unit, name));
+    return [...times, core.dispatches[unit]!, core.migrations[unit]!, completed, missed, workNs, ...ofLocks];
   }
 
   #countsOfPcpu(pcpu: number): readonly number[] {

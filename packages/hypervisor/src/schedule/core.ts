@@ -218,9 +218,18 @@ export class SchedCore {
 
   // ---- the event loop
 
+  /** Until when the present {@link run} goes. */
+  untilNs = 0;
+
+  /** Whether a decision was asked for that has not been made. */
+  get isRaised(): boolean {
+    return this.#anyPending;
+  }
+
   /** Lets everything happen that is due before `untilNs`; the clock stands there afterwards. */
   run(untilNs: number): void {
     const { timers } = this;
+    this.untilNs = untilNs;
     for (let timer = timers.popBefore(untilNs); timer >= 0; timer = timers.popBefore(untilNs)) this.#happen(timer);
     if (untilNs > this.now) this.now = timers.nowNs = untilNs;
   }

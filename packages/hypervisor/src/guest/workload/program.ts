@@ -7,6 +7,8 @@ import { assert } from '@xenolith/base';
 import { grownFloat64, grownInt32 } from '../../engine/timer-heap.ts';
 import { pauseFlag, type SchedCore } from '../../schedule/core.ts';
 import type { GuestCode } from '../../schedule/guest-code.ts';
+import { GuestLocks, type GuestLocksState } from '../lock/guest-locks.ts';
+import { RunTimers, type RunTimersState } from '../run-timers.ts';
 import { Jobs, type JobSource, type JobsState } from './jobs.ts';
 
 /**
@@ -33,6 +35,11 @@ export type Step =
   | readonly ['done']
   /** A unit of work is done. */
   | readonly ['mark']
+  /** Takes a spinlock of the domain's kernel, by its number, or one of several, drawn evenly. */
+  | readonly ['lock', number]
+  | readonly ['lock', number, number]
+  /** Gives back the lock that it has. */
+  | readonly ['unlock']
   /** Begins a phase of so much wall time. */
   | readonly ['phase', number]
   /** Goes back to a step, by its number, unless the phase is over. */
@@ -62,6 +69,8 @@ const op = {
   mark: 8,
   phase: 9,
   again: 10,
+  lock: 11,
+  unlock: 12,
 } as const;
 
 /** Steps with two numbers that are no range of lengths. */
@@ -89,7 +98,14 @@ const emptyProgram: Program = compileProgram([], false);
 export class Programs implements GuestCode {
   /** The jobs that programs take, and the work they have done. */
   declare readonly jobs: Jobs;
+  /** The spinlocks of guests' kernels. */
+  declare readonly locks: GuestLocks;
   readonly #core: SchedCore;
+  /** Of vCPUs with kernels while they are on pCPUs; others, and those that sleep, have timers of the core. */
+  readonly #runTimers: RunTimers;
+  /** The timer of the core for {@link #runTimers}, and whether they are gone through just now. */
+  readonly #runTimer: number;
+  #isBurst = false;
   readonly #program: Program[] = [];
   /** Where the next step begins in its program. */
   #at: Int32Array = new Int32Array(0);
@@ -104,6 +120,13 @@ export class Programs implements GuestCode {
   constructor(core: SchedCore) {
     this.#core = core;
     this.jobs = new Jobs(core.unitCapacity);
+    this.#runTimers = new RunTimers(core.unitCapacity);
+    this.#runTimer = core.newActionTimer(() => this.#burst());
+    this.locks = new GuestLocks(core, {
+      goOn: (unit) => this.#goOn(unit),
+      arm: (unit, dueNs) => this.#armRun(unit, dueNs),
+      timers: this.#runTimers,
+    });
     this.#phaseEndNs = new Float64Array(core.unitCapacity);
     this.#at = new Int32Array(core.unitCapacity);
     this.#leftNs = new Float64Array(core.unitCapacity);
@@ -118,6 +141,8 @@ export class Programs implements GuestCode {
     this.#leftNs = grownFloat64(this.#leftNs, unitCapacity);
     this.#phaseEndNs = grownFloat64(this.#phaseEndNs, unitCapacity);
     this.jobs.grow(unitCapacity);
+    this.locks.grow(unitCapacity);
+    this.#runTimers.grow(unitCapacity);
     const random = new Uint32Array(unitCapacity);
     random.set(this.#random);
     this.#random = random;
@@ -135,6 +160,7 @@ export class Programs implements GuestCode {
     this.#traits[unit] = 0;
     this.#phaseEndNs[unit] = Infinity;
     this.jobs.reset(unit, seed);
+    this.locks.reset(unit);
     this.#takeUpRun(unit);
   }
 
@@ -151,12 +177,33 @@ export class Programs implements GuestCode {
   }
 
   running(unit: number): void {
+    const { locks } = this;
+    if (locks.hasKernel(unit)) {
+      locks.arrived(unit);
+      if (locks.isAtLock(unit)) {
+        locks.running(unit);
+        return;
+      }
+      if (this.#runTimers.isArmed(unit)) return;
+    }
     if ((this.#traits[unit]! & trait.hog) !== 0) return;
     const { timers, guestTimer } = this.#core;
     if (!timers.isArmed(guestTimer[unit]!)) this.#armForLeft(unit);
   }
 
   stopped(unit: number): void {
+    const { locks } = this;
+    if (locks.hasKernel(unit)) {
+      locks.left(unit);
+      if (locks.isAtLock(unit)) {
+        locks.stopped(unit);
+        return;
+      }
+      if (!this.#runTimers.isArmed(unit)) return;
+      this.#leftNs[unit] = this.#runTimers.dueNs(unit) - this.#core.now;
+      this.#runTimers.disarm(unit);
+      return;
+    }
     const { now, timers, guestTimer } = this.#core;
     const timer = guestTimer[unit]!;
     if (!timers.isArmed(timer)) return;
@@ -167,9 +214,56 @@ export class Programs implements GuestCode {
   /** The timer is due when what is left is over. */
   #armForLeft(unit: number): void {
     const { now, timers, guestTimer } = this.#core;
+    if (this.locks.hasKernel(unit)) {
+      this.#armRun(unit, now + this.#leftNs[unit]! + this.locks.takeDebtNs(unit));
+      return;
+    }
     const timer = guestTimer[unit]!;
     timers.dueNs[timer] = now + this.#leftNs[unit]!;
     timers.armDue(timer);
+  }
+
+  #armRun(unit: number, dueNs: number): void {
+    this.#runTimers.arm(unit, dueNs);
+    if (!this.#isBurst) this.#armForFirst();
+  }
+
+  /** The core's timer is due when the first of {@link #runTimers} is. */
+  #armForFirst(): void {
+    const { timers } = this.#core;
+    const { first } = this.#runTimers;
+    if (first < 0) return;
+    const dueNs = this.#runTimers.dueNs(first);
+    if (!timers.isArmed(this.#runTimer) || timers.dueNs[this.#runTimer]! > dueNs) timers.arm(this.#runTimer, dueNs);
+  }
+
+  /** Lets happen what is due of {@link #runTimers} before anything else of the machine is. */
+  #burst(): void {
+    const core = this.#core;
+    const { timers } = core;
+    const runTimers = this.#runTimers;
+    this.#isBurst = true;
+    let armings = -1;
+    let untilNs = 0;
+    for (;;) {
+      if (armings !== timers.armings) {
+        armings = timers.armings;
+        untilNs = Math.min(core.untilNs, timers.nextDeadlineNs);
+      }
+      const unit = runTimers.first;
+      if (unit < 0) break;
+      const dueNs = runTimers.dueNs(unit);
+      if (dueNs >= untilNs) break;
+      core.now = timers.nowNs = dueNs;
+      runTimers.disarm(unit);
+      core.events++;
+      core.currentPcpu = core.pcpu[unit]!;
+      if (this.locks.isAtLock(unit)) this.locks.fire(unit);
+      else this.#goOn(unit);
+      if (core.isRaised) core.drain();
+    }
+    this.#isBurst = false;
+    this.#armForFirst();
   }
 
   fire(unit: number): void {
@@ -209,6 +303,8 @@ export class Programs implements GuestCode {
       traits: this.#traits.slice(),
       phaseEndNs: this.#phaseEndNs.slice(),
       jobs: this.jobs.capture(),
+      locks: this.locks.capture(),
+      runTimers: this.#runTimers.capture(),
     };
   }
 
@@ -220,6 +316,8 @@ export class Programs implements GuestCode {
     this.#traits = state.traits.slice();
     this.#phaseEndNs = state.phaseEndNs.slice();
     this.jobs.restore(state.jobs);
+    this.locks.restore(state.locks);
+    this.#runTimers.restore(state.runTimers);
   }
 
   /** A `run` is over on a vCPU that runs: takes steps up until one takes time. */
@@ -232,7 +330,7 @@ export class Programs implements GuestCode {
         core.block(unit);
         return;
       }
-      switch (program.steps[at + ofStep.op]) {
+      switch (program.steps[at + ofStep.op]! | 0) {
         case op.hog:
           this.#traits[unit]! |= trait.hog;
           return;
@@ -242,7 +340,7 @@ export class Programs implements GuestCode {
           return;
         case op.block:
           this.#draw(unit, program, at);
-          this.#armForLeft(unit);
+          core.timers.arm(core.guestTimer[unit]!, core.now + this.#leftNs[unit]!);
           core.block(unit);
           return;
         case op.yield:
@@ -264,6 +362,13 @@ export class Programs implements GuestCode {
         case op.phase:
           this.#phaseEndNs[unit] = core.now + program.steps[at + ofStep.from]!;
           this.jobs.begin(unit, core.now);
+          break;
+        case op.lock:
+          this.#draw(unit, program, at);
+          if (!this.locks.lock(unit, Math.trunc(this.#leftNs[unit]!) | 0)) return;
+          break;
+        case op.unlock:
+          if (!this.locks.unlock(unit)) return;
           break;
         case op.again:
           if (core.now < this.#phaseEndNs[unit]!) this.#at[unit] = program.steps[at + ofStep.from]! * stepNumbers;
@@ -356,4 +461,6 @@ export interface ProgramsState {
   readonly traits: Uint8Array;
   readonly phaseEndNs: Float64Array;
   readonly jobs: JobsState;
+  readonly locks: GuestLocksState;
+  readonly runTimers: RunTimersState;
 }

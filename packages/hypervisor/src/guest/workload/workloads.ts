@@ -25,6 +25,19 @@ export type SimpleWorkload =
       readonly meanGapNs: number;
       readonly burst?: { readonly onNs: number; readonly offNs: number };
     }
+  /**
+   * Code of a kernel that takes a lock again and again: computes for `gapNs`, then holds one of the first `locks` locks
+   * (1) of its kernel for `holdNs`; after every `perSleep` times (1) it sleeps, if `sleepNs` is given. One of these is a
+   * unit of work.
+   */
+  | {
+      readonly kind: 'locking';
+      readonly gapNs: Length;
+      readonly holdNs: Length;
+      readonly locks?: number;
+      readonly sleepNs?: Length;
+      readonly perSleep?: number;
+    }
   /** What was seen somewhere: computing and blocking by turns. A unit of work is one of the entries. */
   | {
       readonly kind: 'trace';
@@ -96,6 +109,8 @@ function stepsOf(
       assert(unitNs >= 1, `a unit of work of ${unitNs}`);
       return [['run', unitNs], ['mark']];
     }
+    case 'locking':
+      return lockingSteps(workload);
     case 'trace': {
       const { entries } = workload;
       assert(entries.length <= entriesMax, `a trace of ${entries.length} entries`);
@@ -105,6 +120,15 @@ function stepsOf(
       sources.push(sourceOf(workload));
       return [['job', sources.length - 1, exit], run(workNsOf(workload)), ['done']];
   }
+}
+
+function lockingSteps(workload: Extract<SimpleWorkload, { kind: 'locking' }>): readonly Step[] {
+  const { gapNs, holdNs, locks = 1, sleepNs, perSleep = 1 } = workload;
+  assert(Number.isSafeInteger(locks) && locks >= 1, `${locks} locks`);
+  assert(Number.isSafeInteger(perSleep) && perSleep >= 1 && perSleep <= entriesMax, `${perSleep} times a sleep`);
+  const once: readonly Step[] = [run(gapNs), ['lock', 0, locks - 1], run(holdNs), ['unlock'], ['mark']];
+  if (sleepNs === undefined) return once;
+  return [...Array.from({ length: perSleep }, () => once).flat(), ['block', ...rangeOf(sleepNs)]];
 }
 
 type WithJobs = Extract<SimpleWorkload, { kind: 'periodic' | 'interactive' | 'server' }>;
