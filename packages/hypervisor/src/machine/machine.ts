@@ -214,7 +214,7 @@ export class Machine {
       this.#measurement.addUnit(unit, workload.kind === 'hog' ? (workload.unitNs ?? hogUnitNs) : 0);
       this.#programs.load(unit, compileWorkload(workload), this.#seedOf(domid, vcpu));
     }
-    if (kernel !== undefined) this.#programs.locks.addKernel(entry.units, kernel);
+    if (kernel !== undefined) this.#programs.addKernel(entry.units, kernel);
     for (const [vcpu, { hardAffinity, softAffinity }] of vcpus.entries()) {
       this.#setAffinity(entry.units[vcpu]!, hardAffinity, softAffinity);
     }

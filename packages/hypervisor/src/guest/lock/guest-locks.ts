@@ -136,11 +136,6 @@ export class GuestLocks {
     this.#counts.fill(0, unit * counterCount, (unit + 1) * counterCount);
   }
 
-  /** Whether a vCPU has a kernel at all. */
-  hasKernel(unit: number): boolean {
-    return this.#kernelOf[unit] !== undefined;
-  }
-
   /** Whether a vCPU is at a lock, and its timer ours. */
   isAtLock(unit: number): boolean {
     return this.#mode[unit] !== mode.none;

@@ -7,6 +7,7 @@ import { assert } from '@xenolith/base';
 import { grownFloat64, grownInt32 } from '../../engine/timer-heap.ts';
 import { pauseFlag, type SchedCore } from '../../schedule/core.ts';
 import type { GuestCode } from '../../schedule/guest-code.ts';
+import type { KernelSpec } from '../lock/kernel.ts';
 import { GuestLocks, type GuestLocksState } from '../lock/guest-locks.ts';
 import { RunTimers, type RunTimersState } from '../run-timers.ts';
 import { Jobs, type JobSource, type JobsState } from './jobs.ts';
@@ -123,7 +124,7 @@ export class Programs implements GuestCode {
     this.#runTimers = new RunTimers(core.unitCapacity);
     this.#runTimer = core.newActionTimer(() => this.#burst());
     this.locks = new GuestLocks(core, {
-      goOn: (unit) => this.#goOn(unit),
+      goOn: (unit) => this.#goOnWithKernel(unit),
       arm: (unit, dueNs) => this.#armRun(unit, dueNs),
       timers: this.#runTimers,
     });
@@ -164,6 +165,12 @@ export class Programs implements GuestCode {
     this.#takeUpRun(unit);
   }
 
+  /** The vCPUs of a domain, which have not started, have a kernel with locks. */
+  addKernel(units: readonly number[], spec: KernelSpec): void {
+    this.locks.addKernel(units, spec);
+    for (const unit of units) this.#traits[unit]! |= trait.kernel;
+  }
+
   /** Brings a vCPU up now: its program begins. */
   start(unit: number): void {
     this.#core.wokenNs[unit] = this.#core.now;
@@ -177,31 +184,18 @@ export class Programs implements GuestCode {
   }
 
   running(unit: number): void {
-    const { locks } = this;
-    if (locks.hasKernel(unit)) {
-      locks.arrived(unit);
-      if (locks.isAtLock(unit)) {
-        locks.running(unit);
-        return;
-      }
-      if (this.#runTimers.isArmed(unit)) return;
+    const traits = this.#traits[unit]!;
+    if ((traits & (trait.hog | trait.kernel)) !== 0) {
+      if ((traits & trait.kernel) !== 0) this.#runningWithKernel(unit);
+      return;
     }
-    if ((this.#traits[unit]! & trait.hog) !== 0) return;
     const { timers, guestTimer } = this.#core;
     if (!timers.isArmed(guestTimer[unit]!)) this.#armForLeft(unit);
   }
 
   stopped(unit: number): void {
-    const { locks } = this;
-    if (locks.hasKernel(unit)) {
-      locks.left(unit);
-      if (locks.isAtLock(unit)) {
-        locks.stopped(unit);
-        return;
-      }
-      if (!this.#runTimers.isArmed(unit)) return;
-      this.#leftNs[unit] = this.#runTimers.dueNs(unit) - this.#core.now;
-      this.#runTimers.disarm(unit);
+    if ((this.#traits[unit]! & trait.kernel) !== 0) {
+      this.#stoppedWithKernel(unit);
       return;
     }
     const { now, timers, guestTimer } = this.#core;
@@ -214,13 +208,33 @@ export class Programs implements GuestCode {
   /** The timer is due when what is left is over. */
   #armForLeft(unit: number): void {
     const { now, timers, guestTimer } = this.#core;
-    if (this.locks.hasKernel(unit)) {
-      this.#armRun(unit, now + this.#leftNs[unit]! + this.locks.takeDebtNs(unit));
-      return;
-    }
     const timer = guestTimer[unit]!;
     timers.dueNs[timer] = now + this.#leftNs[unit]!;
     timers.armDue(timer);
+  }
+
+  /** {@link running} of a vCPU whose kernel has locks. */
+  #runningWithKernel(unit: number): void {
+    const { locks } = this;
+    locks.arrived(unit);
+    if (locks.isAtLock(unit)) locks.running(unit);
+    else if ((this.#traits[unit]! & trait.hog) === 0 && !this.#runTimers.isArmed(unit)) this.#armRunForLeft(unit);
+  }
+
+  #stoppedWithKernel(unit: number): void {
+    const { locks } = this;
+    const runTimers = this.#runTimers;
+    locks.left(unit);
+    if (locks.isAtLock(unit)) locks.stopped(unit);
+    else if (runTimers.isArmed(unit)) {
+      this.#leftNs[unit] = runTimers.dueNs(unit) - this.#core.now;
+      runTimers.disarm(unit);
+    }
+  }
+
+  /** As {@link #armForLeft}, with what locks have cost, of a vCPU whose kernel has some. */
+  #armRunForLeft(unit: number): void {
+    this.#armRun(unit, this.#core.now + this.#leftNs[unit]! + this.locks.takeDebtNs(unit));
   }
 
   #armRun(unit: number, dueNs: number): void {
@@ -259,7 +273,7 @@ export class Programs implements GuestCode {
       core.events++;
       core.currentPcpu = core.pcpu[unit]!;
       if (this.locks.isAtLock(unit)) this.locks.fire(unit);
-      else this.#goOn(unit);
+      else this.#goOnWithKernel(unit);
       if (core.isRaised) core.drain();
     }
     this.#isBurst = false;
@@ -330,17 +344,18 @@ export class Programs implements GuestCode {
         core.block(unit);
         return;
       }
-      switch (program.steps[at + ofStep.op]! | 0) {
+      switch (program.steps[at + ofStep.op]) {
         case op.hog:
           this.#traits[unit]! |= trait.hog;
           return;
         case op.run:
           this.#draw(unit, program, at);
-          this.#armForLeft(unit);
+          if ((this.#traits[unit]! & trait.kernel) === 0) this.#armForLeft(unit);
+          else this.#armRunForLeft(unit);
           return;
         case op.block:
           this.#draw(unit, program, at);
-          core.timers.arm(core.guestTimer[unit]!, core.now + this.#leftNs[unit]!);
+          this.#armForLeft(unit);
           core.block(unit);
           return;
         case op.yield:
@@ -364,12 +379,10 @@ export class Programs implements GuestCode {
           this.jobs.begin(unit, core.now);
           break;
         case op.lock:
-          this.#draw(unit, program, at);
-          if (!this.locks.lock(unit, Math.trunc(this.#leftNs[unit]!) | 0)) return;
-          break;
         case op.unlock:
-          if (!this.locks.unlock(unit)) return;
-          break;
+          this.#at[unit] = at;
+          this.#goOnWithKernel(unit);
+          return;
         case op.again:
           if (core.now < this.#phaseEndNs[unit]!) this.#at[unit] = program.steps[at + ofStep.from]! * stepNumbers;
           break;
@@ -380,6 +393,38 @@ export class Programs implements GuestCode {
           }
           this.#traits[unit]! |= trait.waiting;
           core.block(unit);
+          return;
+      }
+    }
+    assert(false, `the program of unit ${unit} lets no time pass`);
+  }
+
+  /**
+   * {@link #goOn} for kernels with locks: the few steps that they take all the time are here, and that method stays as
+   * small as others need it.
+   */
+  #goOnWithKernel(unit: number): void {
+    for (let count = 0; count < instantStepsMax; count++) {
+      const program = this.#program[unit]!;
+      const at = this.#next(unit, program);
+      switch (at < 0 ? -1 : program.steps[at + ofStep.op]! | 0) {
+        case op.run:
+          this.#draw(unit, program, at);
+          this.#armRunForLeft(unit);
+          return;
+        case op.lock:
+          this.#draw(unit, program, at);
+          if (!this.locks.lock(unit, Math.trunc(this.#leftNs[unit]!) | 0)) return;
+          break;
+        case op.unlock:
+          if (!this.locks.unlock(unit)) return;
+          break;
+        case op.mark:
+          this.jobs.completed[unit]!++;
+          break;
+        default:
+          if (at >= 0) this.#at[unit] = at;
+          this.#goOn(unit);
           return;
       }
     }
@@ -449,7 +494,7 @@ export class Programs implements GuestCode {
   }
 }
 
-const trait = { hog: 1, starting: 2, waiting: 4, pending: 8 } as const;
+const trait = { hog: 1, starting: 2, waiting: 4, pending: 8, kernel: 16 } as const;
 
 /** {@link Programs} at one moment. */
 export interface ProgramsState {
