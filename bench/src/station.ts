@@ -1,5 +1,7 @@
 import { TimerHeap } from '@xenolith/hypervisor';
 
+const nsPerUs = 1000;
+
 /** A station with one queue and several servers, and customers that think and are served by turns. Times in µs. */
 export interface StationShape {
   readonly servers: number;
@@ -14,7 +16,9 @@ export interface StationShape {
  * each of the others 1 µs after the one before, as under SimPy.
  * @returns services that were done before `untilUs`
  */
-export function servicesOf({ servers, customers, serviceUs, thinkUs }: StationShape, untilUs: number): number {
+export function servicesOf({ servers, customers, ...times }: StationShape, untilUs: number): number {
+  // The engine's timers are of nanoseconds, and laid out for such.
+  const [serviceNs, thinkNs, untilNs] = [times.serviceUs * nsPerUs, times.thinkUs * nsPerUs, untilUs * nsPerUs];
   const timers = new TimerHeap(customers);
   const isServed = new Uint8Array(customers);
   const queue = new Int32Array(customers);
@@ -22,10 +26,10 @@ export function servicesOf({ servers, customers, serviceUs, thinkUs }: StationSh
   let head = 0;
   let free = servers;
   let done = 0;
-  for (let customer = 0; customer < customers; customer++) timers.arm(customer, customer + thinkUs);
-  for (let customer = timers.popBefore(untilUs); customer >= 0; customer = timers.popBefore(untilUs)) {
-    const nowUs = timers.dueNs[customer]!;
-    timers.nowNs = nowUs;
+  for (let customer = 0; customer < customers; customer++) timers.arm(customer, customer * nsPerUs + thinkNs);
+  for (let customer = timers.popBefore(untilNs); customer >= 0; customer = timers.popBefore(untilNs)) {
+    const nowNs = timers.dueNs[customer]!;
+    timers.nowNs = nowNs;
     if (isServed[customer] === 0) {
       if (free === 0) {
         queue[(head + queued++) % customers] = customer;
@@ -33,12 +37,12 @@ export function servicesOf({ servers, customers, serviceUs, thinkUs }: StationSh
       }
       free--;
       isServed[customer] = 1;
-      timers.arm(customer, nowUs + serviceUs);
+      timers.arm(customer, nowNs + serviceNs);
       continue;
     }
     done++;
     isServed[customer] = 0;
-    timers.arm(customer, nowUs + thinkUs);
+    timers.arm(customer, nowNs + thinkNs);
     if (queued === 0) {
       free++;
       continue;
@@ -47,7 +51,7 @@ export function servicesOf({ servers, customers, serviceUs, thinkUs }: StationSh
     head = (head + 1) % customers;
     queued--;
     isServed[next] = 1;
-    timers.arm(next, nowUs + serviceUs);
+    timers.arm(next, nowNs + serviceNs);
   }
   return done;
 }
