@@ -1,7 +1,7 @@
 /**
  * Guests that the emulated processor ends. QEMU's emulation of AMD's virtualisation gives a PVH guest a triple fault
  * now and then, early in its kernel (seen with QEMU 7.2 and Debian 12's kernel in a loop of guests that were only
- * booted). Xen says so in its log; a test that lost its guest that way has shown nothing, and is run once more.
+ * booted). Xen says so in its log; a test that lost its guest that way has shown nothing, and is run again, twice at most.
  */
 import { labRun, type LabHost } from '@xenolith/lab';
 import { afterEach } from 'vitest';

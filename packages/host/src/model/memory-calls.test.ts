@@ -1,5 +1,5 @@
 /** The memory of VMs and hosts, as clients see it and as it is on a modelled host: 4 GiB, of which dom0 has one. */
-import { bytes, domId, fromMib, gibBytes, mibBytes, ref, type DomId, type Ref } from '@xenolith/base';
+import { bytes, domId, fromMib, gibBytes, mibBytes, ref, uuid, type DomId, type Ref } from '@xenolith/base';
 import { memoryOf } from '@xenolith/hypervisor';
 import { HostError, type HostDriver } from '@xenolith/xapi';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -407,8 +407,9 @@ describe('a start', () => {
 
   test('that Xen has no memory for, though the records say so, tells how much is free', async () => {
     const vm = await newVm('vm', { min: 2048, max: 2048 });
+    const identity = uuid('9c0f4b4e-0000-4000-8000-000000000001');
     const hidden = pool.machine().hypervisor.create({
-      uuid: '9c0f4b4e-0000-4000-8000-000000000001' as never,
+      uuid: identity,
       name: 'hidden',
       type: 'pv',
       vcpus: 1,
@@ -416,7 +417,9 @@ describe('a start', () => {
     });
     expect(hidden.ok).toBe(true);
     await pass(6000);
-    pool.db.destroy('VM', pool.db.byUuid('VM', '9c0f4b4e-0000-4000-8000-000000000001') ?? ('' as never));
+    const found = pool.db.byUuid('VM', identity);
+    if (found === undefined) throw new Error('the hidden domain is not known');
+    pool.db.destroy('VM', found);
     const needed = fromMib(2048) + overhead(2048);
     expect(await pool.refusal('VM.start', vm, false, false)).toBe(`HOST_NOT_ENOUGH_FREE_MEMORY ${needed} ${gibBytes}`);
     expect(pool.vm(vm)).toMatchObject({ power_state: 'Halted', memory_target: 0 });
