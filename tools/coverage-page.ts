@@ -5,7 +5,15 @@
  *   node tools/coverage-page.ts
  */
 import { writeFileSync } from 'node:fs';
-import { classTables, hasBehaviour, methods, type ClassTable, type Method } from '../packages/xapi/src/index.ts';
+import {
+  classTables,
+  hasBehaviour,
+  methods,
+  notImplementedReason,
+  onlyOn,
+  type ClassTable,
+  type Method,
+} from '../packages/xapi/src/index.ts';
 
 export const coveragePage = new URL('../docs/reference/xenapi-coverage.md', import.meta.url);
 /** What to run when the page is out of date. */
@@ -28,9 +36,22 @@ const listed = (className: string, extension: boolean): readonly Method[] =>
 const count = (list: readonly Method[], state: State): number =>
   list.filter((method) => stateOf(method) === state).length;
 
+/** A call by its name, with the driver that alone can do it. */
+const nameOf = ({ name, fullName }: Method): string =>
+  onlyOn[fullName] === undefined ? `\`${name}\`` : `\`${name}\` (${onlyOn[fullName]} hosts only)`;
+
 function namesOf(list: readonly Method[], state: State): readonly string[] {
-  const names = list.filter((method) => stateOf(method) === state).map((method) => `\`${method.name}\``);
+  const names = list.filter((method) => stateOf(method) === state).map(nameOf);
   return names.length === 0 ? [] : [`- ${state}: ${names.join(', ')}`];
+}
+
+/** What is missing, a line for each reason. */
+function missing(list: readonly Method[]): readonly string[] {
+  const without = list.filter((method) => stateOf(method) === 'NOT_IMPLEMENTED');
+  const groups = Map.groupBy(without, (method) => notImplementedReason(method) ?? '');
+  return [...groups].map(
+    ([reason, calls]) => `- NOT_IMPLEMENTED (${reason}): ${calls.map((method) => nameOf(method)).join(', ')}`,
+  );
 }
 
 /** Fields of ours in a class of XAPI. */
@@ -47,7 +68,7 @@ function section(table: ClassTable): readonly string[] {
     table.help,
     '',
     ...namesOf(calls, 'implemented'),
-    ...namesOf(calls, 'NOT_IMPLEMENTED'),
+    ...missing(calls),
     ...namesOf(calls, 'removed'),
     ...(extensions.length === 0 ? [] : [`- calls of ours: ${extensions.join(', ')}`]),
     ...(fields.length === 0 ? [] : [`- fields of ours: ${fields.join(', ')}`]),
@@ -76,8 +97,10 @@ export function coverageText(): string {
     '`get_record`, `get_all`, `get_all_records`, `get_all_where`, `get_all_records_where`, `get_by_uuid`,',
     '`get_by_name_label`, for each field `get_`, and for each field that clients write by its table alone `set_`,',
     '`add_to_`, `remove_from_`, `add_`, `remove_`. Fields whose setter is a call of its own are written by the calls',
-    'below, or not at all. Below are the calls that a class has besides. One that is listed as NOT_IMPLEMENTED answers',
-    'with that error and its name, one that is removed answers MESSAGE_REMOVED, as XAPI does.',
+    'below, or not at all. Below are the calls that a class has besides. Those that are implemented work on model hosts',
+    'and on real Xen through `xl` alike, but where a driver is named. One that is listed as NOT_IMPLEMENTED answers with',
+    'that error and its name, for the reason that is given (`packages/xapi/src/datamodel/not-implemented.ts`); one that is',
+    'removed answers MESSAGE_REMOVED, as XAPI does.',
     '',
     '| class | implemented | NOT_IMPLEMENTED | removed |',
     '| --- | ---: | ---: | ---: |',

@@ -8,6 +8,7 @@ export { classTables } from './datamodel/classes.ts';
 export { classTable, parseDataType, toWireType, type DataType } from './datamodel/data-type.ts';
 export { enums } from './datamodel/enums.ts';
 export { errorTable, type ErrorCode } from './datamodel/errors.ts';
+export { notImplementedReason, onlyOn } from './datamodel/not-implemented.ts';
 export { methods, type Method } from './datamodel/registry.ts';
 export type * from './datamodel/schema.ts';
 export type * from './datamodel/types.ts';
