@@ -8,6 +8,7 @@ import type { OpenHost } from './host-driver.ts';
 import { Hosts } from './host/hosts.ts';
 import type { Log } from './log.ts';
 import { Messages } from './message/messages.ts';
+import type { Directory } from './session/directory.ts';
 import { Sessions, type Passwords } from './session/sessions.ts';
 import { UnfinishedDisks } from './storage/unfinished-disks.ts';
 import { Tasks } from './task/tasks.ts';
@@ -22,6 +23,8 @@ export interface XapiOptions {
   /** Makes session references and other secrets; never seeded outside of tests. */
   readonly secrets: Random;
   readonly passwords: Passwords;
+  /** Sources of users beside root and the pool's own; none when absent. */
+  readonly directories?: readonly Directory[];
   readonly openHost: OpenHost;
   readonly log: Log;
   /** Version of Xenolith, x.y.z. */
@@ -54,7 +57,7 @@ export class Xapi {
       this.log.error('the database cannot be written; every call fails from now on', { error: String(error) });
     });
     this.tasks = new Tasks(this.db, options.clock);
-    this.sessions = new Sessions(this.db, options.clock, options.secrets, options.passwords);
+    this.sessions = new Sessions(this.db, options.clock, options.secrets, options.passwords, options.directories);
     this.events = new Events(this.db, options.clock, this.sessions);
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);

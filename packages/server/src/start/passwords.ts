@@ -6,6 +6,8 @@ import type { Passwords } from '@xenolith/xapi';
 const cost = { N: 16_384, r: 8, p: 1 } as const;
 const keyBytes = 32;
 const saltBytes = 16;
+/** Passwords remembered as digests. */
+const knownMax = 64;
 /** A hash from elsewhere must not make us use more than this. */
 const costMax = { N: 1_048_576, r: 32, p: 16 } as const;
 
@@ -20,8 +22,8 @@ const derive = (password: string, salt: Buffer, options: ScryptOptions): Promise
 /**
  * Hashes are `$scrypt$N=…,r=…,p=…$salt$key` (base64), so that the cost can rise without losing the old ones.
  *
- * A client such as `xe` logs in for each command. The last password that was right is remembered in this process as a
- * keyed digest, so that only the first login, and every wrong one, pays for the hash.
+ * A client such as `xe` logs in for each command. The last passwords that were right are remembered in this process as
+ * keyed digests, so that only the first login of each user, and every wrong one, pays for the hash.
  */
 export function scryptPasswords(): Passwords {
   const secret = randomBytes(32);
@@ -29,7 +31,7 @@ export function scryptPasswords(): Passwords {
     createHmac('sha256', secret)
       .update(JSON.stringify([password, hash]))
       .digest();
-  let known: Buffer | undefined;
+  const known: Buffer[] = [];
 
   return {
     async hash(password) {
@@ -39,11 +41,11 @@ export function scryptPasswords(): Passwords {
     },
     async verify(password, hash) {
       const asked = digest(password, hash);
-      if (known !== undefined && timingSafeEqual(known, asked)) return true;
+      if (known.some((each) => timingSafeEqual(each, asked))) return true;
       const parsed = parseHash(hash);
       if (parsed === undefined) return false;
       const good = timingSafeEqual(await derive(password, parsed.salt, parsed.options), parsed.key);
-      if (good) known = asked;
+      if (good && known.push(asked) > knownMax) known.shift();
       return good;
     },
   };

@@ -11,6 +11,7 @@ import { roleCalls } from './role.ts';
 import { secretCalls } from './secret.ts';
 import { sessionCalls } from './session.ts';
 import { pbdCalls, srCalls } from './sr.ts';
+import { authCalls, subjectCalls, userCalls } from './subject.ts';
 import { taskCalls } from './task.ts';
 import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
@@ -27,6 +28,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VDI: vdiCalls,
   VIF: vifCalls,
   VM: { ...vmLifeCalls, ...vmMemoryCalls, ...vmPowerCalls, ...vmSchedulingCalls },
+  auth: authCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
   host: hostCalls,
@@ -36,5 +38,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   role: roleCalls,
   secret: secretCalls,
   session: sessionCalls,
+  subject: subjectCalls,
   task: taskCalls,
+  user: userCalls,
 };

@@ -10,6 +10,23 @@ export const poolCalls: CallsOf<'pool'> = {
   /** Whoever answers here is the coordinator. */
   is_slave: () => false,
 
+  enable_external_auth({ xapi }, { pool, config, service_name: serviceName, auth_type: authType }) {
+    xapi.db.get('pool', pool);
+    xapi.sessions.externalAuth.enable(authType, serviceName, config);
+  },
+
+  /** Whoever is logged in by the directory is logged out. */
+  disable_external_auth({ xapi }, { pool }) {
+    xapi.db.get('pool', pool);
+    xapi.sessions.externalAuth.disable();
+    xapi.sessions.subjectsChanged();
+  },
+
+  /** It is one setting of the pool, so no host can differ. */
+  detect_nonhomogeneous_external_auth({ xapi }, { pool }) {
+    xapi.db.get('pool', pool);
+  },
+
   /** There are no extension scripts: what is not in the tables does not exist. */
   has_extension: () => false,
 };

@@ -28,10 +28,11 @@ export const sessionCalls: CallsOf<'session'> = {
     await xapi.sessions.setRootPassword(newPassword);
   },
 
-  /** Sessions of an external directory: there are none until there is one. */
-  get_all_subject_identifiers() {
-    return [];
-  },
+  /** The subjects that are logged in. */
+  get_all_subject_identifiers: ({ xapi }) => xapi.sessions.subjectIdentifiers(),
 
-  logout_subject_identifier() {},
+  /** Ends the sessions of a subject, but for the one that says so. */
+  logout_subject_identifier({ xapi, session }, { subject_identifier: identifier }) {
+    xapi.sessions.closeOf(identifier, session);
+  },
 };

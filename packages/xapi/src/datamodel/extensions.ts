@@ -78,6 +78,16 @@ export const extensionFields = {
 
 /** Calls of ours in classes of XAPI. */
 export const extensionMessages = {
+  user: {
+    set_password: {
+      help: 'Sets the password of a local user, who can log in from then on.',
+      params: { self: 'ref(user)', new_pwd: 'string' },
+      result: 'void',
+      role: 'pool-admin',
+      secret: true,
+      errors: ['CHANGE_PASSWORD_REJECTED'],
+    },
+  },
   VM: {
     get_vcpus: {
       help: 'Its vCPUs as its host has them now: vcpu, pcpu (empty when offline), state (running, runnable, blocked, offline), cpu_time_ns, and hard and soft affinity as comma-separated numbers of pCPUs.',

@@ -10,7 +10,7 @@ const noHa = 'there is no high availability: nobody restarts the VMs of a host t
 const noWlb = 'there is no workload balancing server to ask';
 const patching = "updates are the distribution's package manager's";
 const oneManager = 'one manager holds the pool; its hosts are added with host.add and need no XAPI of their own';
-const noDirectory = 'no external directory is built in';
+const noActiveDirectory = 'no Active Directory is built in';
 const noCertificates = 'the certificate is a file of the data directory, and hosts are known by their SSH keys';
 const noGpu = 'graphics cards are not handed to guests here';
 const noUsb = 'USB devices are not handed to guests here';
@@ -33,8 +33,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     slave_local_login: oneManager,
     create_from_db_file: 'a database is looked at by starting a server on a copy of it',
   },
-  auth: { '*': noDirectory },
-  subject: { '*': noDirectory },
   pool: {
     '*': later,
     join: oneManager,
@@ -60,10 +58,7 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     send_wlb_configuration: noWlb,
     retrieve_wlb_configuration: noWlb,
     retrieve_wlb_recommendations: noWlb,
-    enable_external_auth: noDirectory,
-    disable_external_auth: noDirectory,
-    external_auth_set_ldaps: noDirectory,
-    detect_nonhomogeneous_external_auth: noDirectory,
+    external_auth_set_ldaps: noActiveDirectory,
     exchange_certificates_on_join: noCertificates,
     exchange_ca_certificates_on_join: noCertificates,
     exchange_trusted_certificates_on_join: noCertificates,
@@ -148,9 +143,9 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     create: 'hosts come with host.add, which looks at them',
     emergency_ha_disable: noHa,
     ha_xapi_healthcheck: noHa,
-    enable_external_auth: noDirectory,
-    disable_external_auth: noDirectory,
-    external_auth_set_ldaps: noDirectory,
+    enable_external_auth: 'pool.enable_external_auth is for all hosts at once',
+    disable_external_auth: 'pool.disable_external_auth is for all hosts at once',
+    external_auth_set_ldaps: noActiveDirectory,
     retrieve_wlb_evacuate_recommendations: noWlb,
     refresh_server_certificate: noCertificates,
     install_server_certificate: noCertificates,
@@ -224,7 +219,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   VBD: { '*': later },
   VTPM: { '*': 'there is no virtual TPM' },
   console: { '*': 'consoles come and go with their VMs' },
-  user: { '*': later },
   blob: { '*': later },
   message: { '*': later },
   tunnel: { '*': 'networks are bridges of Linux; there are no tunnels between them' },

@@ -66,8 +66,6 @@ const notMadeHere = new Set([
   'Observer',
   'PVS_cache_storage',
   'Rate_limit',
-  'subject',
-  'user',
   'VM_appliance',
   'VM_group',
   'VMSS',

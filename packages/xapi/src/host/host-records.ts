@@ -78,6 +78,7 @@ export function createHostRecords(
   });
   const host = db.create('host', {
     ...factFields(xapi, facts),
+    ...xapi.sessions.externalAuth.hostFields(),
     name_label: facts.hostname,
     address,
     metrics,

@@ -2,7 +2,11 @@
 import { nullRef, randomUuid, ref as makeRef, Signal, type Clock, type Random, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
 import type { Database } from '../database/database.ts';
+import { roleNames } from '../datamodel/schema.ts';
 import { XapiError } from '../errors.ts';
+import { ExternalAuth, type Directory } from './directory.ts';
+import { LocalUsers } from './local-users.ts';
+import { permissionsOf } from './permissions.ts';
 import type { Rights } from './rbac.ts';
 
 /** A session nobody used for this long is over (`Xapi_globs.inactive_session_timeout`). */
@@ -15,7 +19,7 @@ export const sessionsMax = 500;
 const verifyingMax = 4;
 const waitingMax = 200;
 
-/** Hashing of the root password, done outside of this room (scrypt on the server). */
+/** Hashing of passwords, done outside of this room (scrypt on the server). */
 export interface Passwords {
   hash(password: string): Promise<string>;
   verify(password: string, hash: string): Promise<boolean>;
@@ -24,14 +28,27 @@ export interface Passwords {
 interface Live {
   lastUsedMs: number;
   lastWrittenMs: number;
-  readonly rights: Rights;
+  rights: Rights;
   readonly originator: string;
   readonly userName: string;
+  /** Who logged in, and that one's groups, as a directory names them; none for root. */
+  readonly identifiers: readonly string[];
+}
+
+/** Somebody of a directory, as a session remembers it: the own identifier first, then those of groups. */
+export interface Login {
+  readonly identifiers: readonly string[];
 }
 
 /** The setting that holds the hash of root's password. */
 const rootPasswordKey = 'root-password-hash';
 const superuser: Rights = { superuser: true, role: 'pool-admin' };
+const nobody: Login = { identifiers: [] };
+
+const refused = (userName: string, why: string): XapiError =>
+  new XapiError('SESSION_AUTHENTICATION_FAILED', userName, why);
+
+const namesOfPermissions = ({ role }: Rights): readonly string[] => permissionsOf(role).map(({ name }) => name);
 
 export class Sessions {
   readonly #db: Database;
@@ -42,15 +59,30 @@ export class Sessions {
   #verifying = 0;
   readonly #waiting: (() => void)[] = [];
 
+  /** The users that the pool itself knows. */
+  readonly users: LocalUsers;
+  readonly externalAuth: ExternalAuth;
+
   /** Rings with a session that has ended, for whoever waits on its behalf. */
   readonly ended = new Signal<Ref<'session'>>();
 
-  /** @param secrets a source of secrets: a session reference is one. */
-  constructor(db: Database, clock: Clock, secrets: Random, passwords: Passwords) {
+  /**
+   * @param secrets a source of secrets: a session reference is one.
+   * @param directories sources of users beside the pool's own
+   */
+  constructor(
+    db: Database,
+    clock: Clock,
+    secrets: Random,
+    passwords: Passwords,
+    directories: readonly Directory[] = [],
+  ) {
     this.#db = db;
     this.#clock = clock;
     this.#secrets = secrets;
     this.#passwords = passwords;
+    this.users = new LocalUsers(db, (password, hash) => this.#verify(password, hash));
+    this.externalAuth = new ExternalAuth(db, [this.users, ...directories]);
   }
 
   get hasRootPassword(): boolean {
@@ -64,7 +96,16 @@ export class Sessions {
   /** @throws XapiError TOO_BUSY when too many wait for the same */
   async isRootPassword(password: string): Promise<boolean> {
     const hash = this.#db.setting(rootPasswordKey);
-    if (hash === undefined) return false;
+    return hash !== undefined && (await this.#verify(password, hash));
+  }
+
+  /** Sets the password of a local user; sessions that are open go on. @throws XapiError HANDLE_INVALID */
+  async setUserPassword(user: Ref<'user'>, password: string): Promise<void> {
+    this.#db.get('user', user);
+    this.users.setPasswordHash(user, await this.#passwords.hash(password));
+  }
+
+  async #verify(password: string, hash: string): Promise<boolean> {
     if (this.#verifying >= verifyingMax) {
       if (this.#waiting.length >= waitingMax) throw new XapiError('TOO_BUSY');
       await new Promise<void>((resolve) => {
@@ -83,15 +124,69 @@ export class Sessions {
 
   /** @throws XapiError SESSION_AUTHENTICATION_FAILED [uname, text] */
   async loginWithPassword(userName: string, password: string, originator: string): Promise<Ref<'session'>> {
-    const good = await this.isRootPassword(password);
-    if (!good || userName !== 'root') {
-      throw new XapiError('SESSION_AUTHENTICATION_FAILED', userName, 'Authentication failure');
+    const { directory } = this.externalAuth;
+    if (userName === 'root' || directory === undefined) {
+      const good = await this.isRootPassword(password);
+      if (!good || userName !== 'root') throw refused(userName, 'Authentication failure');
+      return this.open(userName, originator, superuser);
     }
-    return this.open(userName, originator, superuser);
+    const identifier = await directory.authenticate(userName, password);
+    if (identifier === undefined) throw refused(userName, 'Authentication failure');
+    const identifiers = [identifier, ...(await directory.groupsOf(identifier))];
+    // What was true before the directory answered may not be any more.
+    if (this.externalAuth.directory !== directory) throw refused(userName, 'Authentication failure');
+    const rights = this.#rightsOf(identifiers);
+    if (rights === undefined) throw refused(userName, `the subject ${identifier} has no role in this pool`);
+    return this.open(userName, originator, rights, { identifiers });
+  }
+
+  /** The subjects that a login is, or is in. */
+  #subjectsOf(identifiers: readonly string[]): readonly Ref<'subject'>[] {
+    const all = [...this.#db.all('subject')];
+    return identifiers.flatMap((identifier) =>
+      all.flatMap(([ref, subject]) => (subject.subject_identifier === identifier ? [ref] : [])),
+    );
+  }
+
+  /** What the roles of all subjects of a login come to: the highest, as each has what the lower ones have. */
+  #rightsOf(identifiers: readonly string[]): Rights | undefined {
+    const names = this.#subjectsOf(identifiers)
+      .flatMap((subject) => this.#db.get('subject', subject).roles)
+      .map((role) => this.#db.find('role', role)?.name_label);
+    const role = roleNames.find((name) => names.includes(name));
+    return role === undefined ? undefined : { superuser: false, role };
+  }
+
+  /** Subjects or their roles have changed: sessions have their new rights at once, and those without any end. */
+  subjectsChanged(): void {
+    for (const [ref, live] of this.#live) {
+      if (live.identifiers.length === 0) continue;
+      const rights = this.externalAuth.directory === undefined ? undefined : this.#rightsOf(live.identifiers);
+      if (rights === undefined) this.close(ref);
+      else if (rights.role !== live.rights.role) {
+        live.rights = rights;
+        this.#db.update('session', ref, {
+          rbac_permissions: namesOfPermissions(rights),
+          validation_time: formatDateTime(this.#clock.now()),
+        });
+      }
+    }
+  }
+
+  /** The subjects that have sessions, by identifier. */
+  subjectIdentifiers(): readonly string[] {
+    return [...new Set([...this.#live.values()].flatMap(({ identifiers }) => identifiers.slice(0, 1)))];
+  }
+
+  /** Ends the sessions of a subject but one. */
+  closeOf(identifier: string, but: Ref<'session'>): void {
+    for (const [ref, live] of this.#live) {
+      if (ref !== but && live.identifiers[0] === identifier) this.close(ref);
+    }
   }
 
   /** Opens a session for somebody whose identity is beyond doubt. */
-  open(userName: string, originator: string, rights: Rights): Ref<'session'> {
+  open(userName: string, originator: string, rights: Rights, { identifiers }: Login = nobody): Ref<'session'> {
     this.#closeIdle();
     this.#makeRoom((live) => live.originator === originator);
     this.#makeRoom((live) => live.userName === userName);
@@ -110,10 +205,13 @@ export class Sessions {
         is_local_superuser: rights.superuser,
         auth_user_name: userName,
         originator,
+        subject: this.#subjectsOf(identifiers)[0] ?? nullRef(),
+        auth_user_sid: identifiers[0] ?? '',
+        rbac_permissions: identifiers.length === 0 ? [] : namesOfPermissions(rights),
       },
       ref,
     );
-    this.#live.set(ref, { lastUsedMs: now, lastWrittenMs: now, rights, originator, userName });
+    this.#live.set(ref, { lastUsedMs: now, lastWrittenMs: now, rights, originator, userName, identifiers });
     return ref;
   }
 

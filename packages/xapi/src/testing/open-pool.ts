@@ -5,6 +5,7 @@ import { MemoryStore, type Store } from '../database/store.ts';
 import type { Answer } from '../dispatch.ts';
 import { HostError, type OpenHost } from '../host-driver.ts';
 import { silentLog, type Log } from '../log.ts';
+import type { Directory } from '../session/directory.ts';
 import type { Rights } from '../session/rbac.ts';
 import { Xapi } from '../xapi.ts';
 
@@ -19,6 +20,7 @@ export interface PoolOptions {
   readonly clock?: ManualClock;
   readonly seed?: number;
   readonly secretSeed?: number;
+  readonly directories?: readonly Directory[];
 }
 
 /** A running control plane, with root logged in. */
@@ -45,6 +47,7 @@ export class OpenPool {
         hash: (password) => Promise.resolve(`hashed ${password}`),
         verify: (password, hash) => Promise.resolve(hash === `hashed ${password}`),
       },
+      directories: options.directories ?? [],
       openHost: options.openHost ?? noHosts,
       log: options.log ?? silentLog,
       version: '0.1.0',
