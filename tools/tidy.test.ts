@@ -19,8 +19,8 @@ const code = sources.filter((file) => !file.endsWith('.test.ts'));
 const isTable = (file: string): boolean => /^packages\/xapi\/src\/datamodel\/(class\/|errors|enums)/.test(file);
 
 /** Rooms from the lowest to the highest; a room may import the ones before it. */
-const order = ['base', 'hypervisor', 'wire', 'xapi', 'experiments', 'storage', 'host', 'lab', 'server', 'cli'];
-const pure = new Set(['base', 'hypervisor', 'wire', 'xapi', 'experiments']);
+const order = ['base', 'hypervisor', 'wire', 'xapi', 'xe', 'experiments', 'storage', 'host', 'lab', 'server', 'cli'];
+const pure = new Set(['base', 'hypervisor', 'wire', 'xapi', 'xe', 'experiments']);
 const roomOf = (file: string): string | undefined => /^packages\/([^/]+)\//.exec(file)?.[1];
 const importsOf = (text: string): readonly string[] =>
   [

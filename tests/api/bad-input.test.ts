@@ -5,8 +5,7 @@
  */
 import type { WireValue } from '@xenolith/wire';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ApiError } from '../../packages/cli/src/xe/rpc.ts';
-import { textOf } from '../../packages/cli/src/xe/wire-text.ts';
+import { ApiError, textOf } from '@xenolith/xe';
 import { startNumaModel, type NumaModel } from './numa-model.ts';
 
 let model: NumaModel;

@@ -2,8 +2,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { readNumaPicture } from '../../packages/cli/src/numa/host-numa.ts';
 import { numaSvg } from '../../packages/cli/src/numa/numa-svg.ts';
-import { numaText } from '../../packages/cli/src/numa/numa-text.ts';
-import { textOf } from '../../packages/cli/src/xe/wire-text.ts';
+import { numaText, textOf } from '@xenolith/xe';
 import { startNumaModel, type NumaModel } from './numa-model.ts';
 
 let model: NumaModel;

@@ -10,7 +10,7 @@ import { liveCapacityExperiment, runExperiment } from '@xenolith/experiments';
 import type { WireValue } from '@xenolith/wire';
 import { describe, expect, test } from 'vitest';
 import { readLiveCapacity, type LiveAsk } from '../../packages/cli/src/numa/live-capacity.ts';
-import { ApiError, type Rpc } from '../../packages/cli/src/xe/rpc.ts';
+import { ApiError, type Rpc } from '@xenolith/xe';
 import { modelAddress, ModelPool, numaModelAddress } from '../../packages/host/src/testing/model-pool.ts';
 import { runProgram, startModelPool, type Finished } from './model-pool.ts';
 
@@ -18,14 +18,11 @@ const mib = 2 ** 20;
 const gib = 2 ** 30;
 
 const rpcOf = (pool: ModelPool): Rpc => ({
-  server: { url: '', verify: false },
-  session: '',
   async call(method, ...params) {
     const answer = await pool.answer(method, ...params);
     if (answer?.ok !== true) throw new ApiError(answer?.error ?? ['STOPPED']);
     return answer.value as WireValue;
   },
-  close: () => Promise.resolve(),
 });
 
 interface Size {

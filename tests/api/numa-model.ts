@@ -2,8 +2,7 @@
 import { ManualClock } from '@xenolith/base';
 import { defaultModelShape, ModelDriver, ModelHost } from '@xenolith/host';
 import { isStruct, type WireValue } from '@xenolith/wire';
-import { ApiError, type Rpc } from '../../packages/cli/src/xe/rpc.ts';
-import { textOf } from '../../packages/cli/src/xe/wire-text.ts';
+import { ApiError, textOf, type Rpc } from '@xenolith/xe';
 import { OpenPool } from '../../packages/xapi/src/testing/open-pool.ts';
 
 export interface NumaModel {
@@ -21,14 +20,11 @@ export async function startNumaModel(): Promise<NumaModel> {
   await pool.call('host.add', 'model:', {});
   await clock.advanceAsync(0);
   const rpc: Rpc = {
-    server: { url: '', verify: false },
-    session: pool.session,
     async call(method, ...params) {
       const answer = await pool.raw(method, pool.session, ...params);
       if (!answer.ok) throw new ApiError(answer.error);
       return answer.value as WireValue;
     },
-    close: () => Promise.resolve(),
   };
   const newVm = async (name: string): Promise<string> => {
     const all = await rpc.call('VM.get_all_records');

@@ -1,10 +1,7 @@
 /** The `xe cpupool-…` commands against a host with cpupools that is modelled. */
 import { beforeEach, expect, test } from 'vitest';
 import { parseXeArguments } from '../../packages/cli/src/xe/arguments.ts';
-import { findCommand } from '../../packages/cli/src/xe/commands.ts';
-import { explain } from '../../packages/cli/src/xe/explain.ts';
-import { ApiError, type Rpc } from '../../packages/cli/src/xe/rpc.ts';
-import { textOf } from '../../packages/cli/src/xe/wire-text.ts';
+import { ApiError, explain, findCommand, textOf, type Rpc } from '@xenolith/xe';
 import { startNumaModel, type NumaModel } from './numa-model.ts';
 
 let model: NumaModel;
@@ -30,6 +27,7 @@ async function xe(...argv: readonly string[]): Promise<string> {
   const command = await findCommand(name);
   if (command === undefined) throw new Error(`no command ${name}`);
   let printed = '';
+  const nothing = (): Promise<never> => Promise.reject(new Error('there is nothing but the pool'));
   await command.run({
     rpc,
     options,
@@ -39,6 +37,7 @@ async function xe(...argv: readonly string[]): Promise<string> {
     give: () => undefined,
     write: (text) => (printed += text),
     outIsTerminal: false,
+    exchange: { readFile: nothing, writeFile: nothing, attach: nothing },
     task: async (method, ...params) => textOf(await rpc.call(method, ...params)),
   });
   return printed.trimEnd();

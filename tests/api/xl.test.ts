@@ -12,7 +12,7 @@ import {
 } from '@xenolith/wire';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { runXlCommand } from '../../packages/cli/src/xl/program.ts';
-import { ApiError, type Rpc } from '../../packages/cli/src/xe/rpc.ts';
+import { ApiError, type Rpc } from '@xenolith/xe';
 import { startNumaModel, type NumaModel } from './numa-model.ts';
 
 let model: NumaModel;
@@ -38,7 +38,7 @@ beforeEach(async () => {
 async function xl(...argv: readonly string[]): Promise<{ readonly out: string; readonly said: readonly string[] }> {
   let out = '';
   const said: string[] = [];
-  await runXlCommand(argv, () => Promise.resolve(rpc), {
+  await runXlCommand(argv, () => Promise.resolve({ ...rpc, close: () => Promise.resolve() }), {
     print: (text) => (out += text),
     warn: (line) => said.push(line),
   });

@@ -1,3 +1,2 @@
 /** @xenolith/cli: the programs `xe` and `xenolith` (packages/cli/bin). */
-export { commands } from './xe/commands.ts';
-export type { Command } from './xe/command.ts';
+export { runXe } from './xe/program.ts';

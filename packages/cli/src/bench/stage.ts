@@ -1,7 +1,7 @@
 /** A workload made ready at a place: its data, and a server for each configuration that needs one. */
 import { err, ok, type Result } from '@xenolith/base';
 import { recipeOf, type Configuration, type Step } from '@xenolith/experiments/campaign';
-import { printable } from '../xe/format.ts';
+import { printable } from '@xenolith/xe';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
 import type { Service } from './place.ts';
 import { mustRun, shell, type Workspace } from './workspace.ts';

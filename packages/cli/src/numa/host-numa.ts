@@ -1,9 +1,7 @@
 /** `xenolith host numa`: where the memory of a host's domains is, as text, JSON or a picture. */
+import { numaPicture, type NumaPicture, numaText, type Rpc } from '@xenolith/xe';
 import type { Environment } from '../xe/arguments.ts';
-import type { Rpc } from '../xe/rpc.ts';
 import { chooseHost } from '../xl/world.ts';
-import { numaPicture, type NumaPicture } from './numa-picture.ts';
-import { numaText } from './numa-text.ts';
 import { withServer } from './with-server.ts';
 
 export interface HostNumaOptions {

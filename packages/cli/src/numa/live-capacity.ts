@@ -3,11 +3,9 @@ import { mibBytes } from '@xenolith/base';
 import type { ClosedHost, LiveCapacityQuestion, LiveCpupool, LiveHost, LiveVm } from '@xenolith/experiments';
 import { homeNodes, topologyOf, type NumaOccupant, type NumaPolicy, type Topology } from '@xenolith/hypervisor';
 import type { WireStruct } from '@xenolith/wire';
-import { printable } from '../xe/format.ts';
-import { ApiError, type Rpc } from '../xe/rpc.ts';
-import { isStruct, textOf } from '../xe/wire-text.ts';
+import { ApiError, isStruct, printable, recordsOf, textOf, type Rpc } from '@xenolith/xe';
 import type { Texts } from '../xl/layout.ts';
-import { recordsOf, tableOf } from '../xl/world.ts';
+import { tableOf } from '../xl/world.ts';
 import { diskRooms, type DiskSize } from './repositories.ts';
 
 /** What is asked of a pool. */

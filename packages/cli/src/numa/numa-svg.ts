@@ -1,6 +1,5 @@
 import { colourOf, element, label, svgText, type SvgElement } from '@xenolith/experiments';
-import { formatCpuList } from '../cpu-list.ts';
-import type { NumaPicture } from './numa-picture.ts';
+import { formatCpuList, type NumaPicture } from '@xenolith/xe';
 
 const width = 760;
 const left = 24;

@@ -1,11 +1,7 @@
 /** Room for disks in a pool's repositories, read over the XenAPI. */
 import type { LiveDisks } from '@xenolith/experiments';
 import type { WireStruct } from '@xenolith/wire';
-import { printable } from '../xe/format.ts';
-import type { Rpc } from '../xe/rpc.ts';
-import { UsageError } from '../xe/usage-error.ts';
-import { textOf } from '../xe/wire-text.ts';
-import { recordsOf } from '../xl/world.ts';
+import { printable, recordsOf, textOf, UsageError, type Rpc } from '@xenolith/xe';
 
 /** A disk that each VM is to have. */
 export interface DiskSize {

@@ -1,8 +1,7 @@
 /** Commands of xenolith that ask the server of XENOLITH_URL. */
+import { report, type Rpc } from '@xenolith/xe';
 import { parseXeArguments, type Environment } from '../xe/arguments.ts';
 import { openServer } from '../xe/open-server.ts';
-import { report } from '../xe/report.ts';
-import type { Rpc } from '../xe/rpc.ts';
 
 /**
  * Logs in, does the work and logs out; says what fails and sets the exit code of the process: 1 for a failure, 2 for a wrong

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseBool, parseBytes, parseXeArguments } from './arguments.ts';
+import { parseBool, parseBytes } from '@xenolith/xe';
+import { parseXeArguments } from './arguments.ts';
 
 const env = { XENOLITH_URL: 'http://10.0.0.1:8080', XENOLITH_USER: 'ann', XENOLITH_PASSWORD: 'secret' };
 

@@ -1,16 +1,5 @@
 /** What the command line of xe says: `xe [options] command key=value …`. */
-import { UsageError } from './usage-error.ts';
-
-export interface XeOptions {
-  /** Only the values, separated by commas. */
-  readonly minimal: boolean;
-  readonly json: boolean;
-  /** Selectors may match more than one object. */
-  readonly multiple: boolean;
-  readonly force: boolean;
-  /** Progress of tasks is shown although stderr is no terminal. */
-  readonly progress: boolean;
-}
+import { parseBool, UsageError, type XeOptions } from '@xenolith/xe';
 
 export interface Server {
   /** `http://HOST:PORT` or `https://HOST:PORT`. */
@@ -170,42 +159,3 @@ function readUrl(
 
 /** A bare IPv6 address in the form that a URL wants. */
 const bracketed = (host: string): string => (host.split(':').length > 2 && !host.startsWith('[') ? `[${host}]` : host);
-
-/** A yes or no as xe's users write it. */
-export function parseBool(text: string, key: string): boolean {
-  switch (text.toLowerCase()) {
-    case 'true':
-    case 'yes':
-    case '1':
-    case 't':
-      return true;
-    case 'false':
-    case 'no':
-    case '0':
-    case 'f':
-    case '':
-      return false;
-    default:
-      throw new UsageError(`${key}=${text}: expected true or false`);
-  }
-}
-
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  bytes: 1,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-  TiB: 2 ** 40,
-};
-
-/** A number of bytes, with or without a unit: `512MiB`, `1GiB`, `1048576`. */
-export function parseBytes(text: string, key: string): number {
-  const [, digits = '', unit = ''] = /^(\d+)\s*([A-Za-z]*)$/.exec(text) ?? [];
-  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
-  const bytes = Number(digits) * (factor ?? NaN);
-  if (digits === '' || !Number.isSafeInteger(bytes)) {
-    throw new UsageError(`${key}=${text}: expected bytes, with KiB, MiB, GiB or TiB or without`);
-  }
-  return bytes;
-}

@@ -1,10 +1,18 @@
 /** Completion in bash: a few lines of shell that ask xe itself, so that they always know what it knows. */
 import { parseXeArguments, type Environment } from './arguments.ts';
-import { columnsOf, loadClass } from './columns.ts';
-import { commands, findCommand } from './commands.ts';
-import { objects, objectNamed } from './objects.ts';
+import {
+  columnsOf,
+  commands,
+  fetchRows,
+  findColumn,
+  findCommand,
+  loadClass,
+  loadKind,
+  objectNamed,
+  objects,
+  UsageError,
+} from '@xenolith/xe';
 import { readShellLine, shellForm } from './shell-line.ts';
-import { UsageError } from './usage-error.ts';
 
 // compopt fails outside a completion, such as in a test of the function: then there is no space to keep away.
 const script = `# bash completion of xe: eval "$(xe completion bash)"
@@ -128,7 +136,6 @@ async function fieldValues(objectName: string, key: string, typed: Typed): Promi
   if (key === 'name-label') return namesOnServer(objectName, key, typed);
   const object = objectNamed(objectName);
   if (object === undefined) return [];
-  const { findColumn } = await import('./columns.ts');
   const type = findColumn(columnsOf(await loadClass(object.className)), key)?.type ?? '';
   if (type === 'bool') return yesOrNo;
   const enumName = /^enum\((.*)\)$/.exec(type)?.[1];
@@ -147,10 +154,7 @@ async function namesOnServer(
   const { server } = parseXeArguments(rest, environment, rcText);
   const object = objectNamed(objectName);
   if (object === undefined) return [];
-  const [{ openServer }, { fetchRows, loadKind }] = await Promise.all([
-    import('./open-server.ts'),
-    import('./records.ts'),
-  ]);
+  const { openServer } = await import('./open-server.ts');
   const rpc = await openServer(server);
   try {
     const rows = await fetchRows(rpc, await loadKind(object));

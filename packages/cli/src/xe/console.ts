@@ -1,7 +1,8 @@
 /** `xe console`: this terminal on the text console of a VM (PROTOCOL.md §8). */
 import type { Duplex } from 'node:stream';
 import { builtinHttp, builtinHttps } from './builtin-http.ts';
-import { ConnectionError, tlsOptions, type Rpc } from './rpc.ts';
+import { ConnectionError } from '@xenolith/xe';
+import { tlsOptions, type ServerRpc } from './rpc.ts';
 
 /** Ctrl-]. */
 const escapeByte = 0x1d;
@@ -11,7 +12,7 @@ const openMs = 30_000;
  * Joins standard input and output with the console until either ends or Ctrl-] is typed.
  * @throws ConnectionError in the server's words when there is no console
  */
-export async function attach(rpc: Rpc, vm: string): Promise<void> {
+export async function attach(rpc: ServerRpc, vm: string): Promise<void> {
   const { socket, head } = await open(rpc, vm);
   const { stdin, stdout, stderr } = process;
   const raw = stdin.isTTY;
@@ -49,7 +50,7 @@ export async function attach(rpc: Rpc, vm: string): Promise<void> {
   }
 }
 
-function open(rpc: Rpc, vm: string): Promise<{ readonly socket: Duplex; readonly head: Buffer }> {
+function open(rpc: ServerRpc, vm: string): Promise<{ readonly socket: Duplex; readonly head: Buffer }> {
   const url = new URL(rpc.server.url);
   const { request } = url.protocol === 'https:' ? builtinHttps() : builtinHttp();
   return new Promise((resolve, reject) => {

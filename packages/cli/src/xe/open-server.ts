@@ -1,13 +1,13 @@
 /** The login that the command line and the environment describe. */
 import type { Server } from './arguments.ts';
-import { connect, type Rpc } from './rpc.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from '@xenolith/xe';
+import { connect, type ServerRpc } from './rpc.ts';
 
 /**
  * Reads the files that are named and logs in.
  * @throws UsageError when there is no password or a file cannot be read; else as `connect`
  */
-export async function openServer(server: Server): Promise<Rpc> {
+export async function openServer(server: Server): Promise<ServerRpc> {
   const { url, user, verify, caFile } = server;
   const password = await readPassword(server);
   const ca = caFile === undefined ? {} : { ca: await readGiven(caFile) };

@@ -1,8 +1,7 @@
 /** The run of one command of xe, from its arguments to its exit code. */
 import { endWithOutput } from '../output-closed.ts';
 import { parseXeArguments, type XeArguments } from './arguments.ts';
-import { printable } from './format.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from '@xenolith/xe';
 
 /** Exit code for a wrong command line. */
 const exitUsage = 2;
@@ -13,7 +12,7 @@ export async function runXe(argv: readonly string[]): Promise<void> {
   try {
     await run(parseXeArguments(argv, process.env, rcText()));
   } catch (error) {
-    const { report } = await import('./report.ts');
+    const { printable, report } = await import('@xenolith/xe');
     const { code, text } = await report(error, argv.includes('--json') || argv.includes('json=true'));
     process.stderr.write(process.stderr.isTTY ? `${text.split('\n').map(printable).join('\n')}\n` : `${text}\n`);
     process.exitCode = code;
@@ -38,7 +37,7 @@ export function rcText(): string {
 async function run(args: XeArguments): Promise<void> {
   const { command: name } = args;
   if (name === undefined || name === 'help') {
-    const { helpJson, helpText } = await import('./help.ts');
+    const { helpJson, helpText } = await import('@xenolith/xe');
     process.stdout.write(args.options.json ? await helpJson(args.words) : await helpText(args.words));
     if (name === undefined) process.exitCode = exitUsage;
     return;
@@ -48,6 +47,6 @@ async function run(args: XeArguments): Promise<void> {
     process.stdout.write(await completion(args.words, process.env, rcText()));
     return;
   }
-  const { runCommand } = await import('./run-command.ts');
-  await runCommand(name, args);
+  const { runHere } = await import('./run-command.ts');
+  await runHere(name, args);
 }

@@ -2,29 +2,7 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { builtinHttp, builtinHttps } from './builtin-http.ts';
 import type { WireValue } from '@xenolith/wire';
-
-/** A refusal of the server: code and parameters as in PROTOCOL.md §2. */
-export class ApiError extends Error {
-  override readonly name = 'ApiError';
-  readonly code: string;
-  readonly params: readonly string[];
-
-  constructor(description: readonly string[]) {
-    super(description.join(' '));
-    this.code = description[0] ?? 'INTERNAL_ERROR';
-    this.params = description.slice(1);
-  }
-}
-
-/** The server cannot be spoken to. */
-export class ConnectionError extends Error {
-  override readonly name = 'ConnectionError';
-}
-
-/** Somebody typed Ctrl-C: exit code 130, as shells have it. */
-export class InterruptedError extends Error {
-  override readonly name = 'InterruptedError';
-}
+import { ApiError, ConnectionError, type Rpc } from '@xenolith/xe';
 
 /** Where a server is, and whom to believe that it is the one. */
 export interface ServerAddress {
@@ -40,12 +18,11 @@ export const tlsOptions = ({ verify, ca }: ServerAddress): { rejectUnauthorized:
   ...(ca === undefined ? {} : { ca }),
 });
 
-export interface Rpc {
+/** A session on a server that is somewhere else. */
+export interface ServerRpc extends Rpc {
   readonly server: ServerAddress;
   /** Reference of the session, for what does not go through `call`. */
   readonly session: string;
-  /** Calls a method with the session put first. */
-  call(method: string, ...params: readonly WireValue[]): Promise<WireValue>;
   close(): Promise<void>;
 }
 
@@ -63,7 +40,7 @@ type Post = (body: string, timeoutMs: number) => Promise<string>;
  * Logs in.
  * @throws ConnectionError when nothing that speaks HTTP answers, ApiError when the login is refused
  */
-export async function connect(server: ServerAddress, user: string, password: string): Promise<Rpc> {
+export async function connect(server: ServerAddress, user: string, password: string): Promise<ServerRpc> {
   const { url } = server;
   const { post, end } = poster(server);
   let id = 0;

@@ -1,7 +1,5 @@
 /** `xl cpupool-…` and `vcpu-pin`: what changes a host. */
-import { parseCpuList } from '../cpu-list.ts';
-import { ApiError } from '../xe/rpc.ts';
-import { UsageError } from '../xe/usage-error.ts';
+import { ApiError, parseCpuList, UsageError } from '@xenolith/xe';
 import type { XlCommand } from './command.ts';
 import { readPoolConfig, type PoolConfig } from './pool-config.ts';
 import { cpusOf, guestNamed, poolNamed, poolsOf, tableOf, textsOf, XlError, type Pool, type XlHost } from './world.ts';

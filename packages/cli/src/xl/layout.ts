@@ -1,6 +1,5 @@
 /** Lines as `xl` of Xen 4.17 prints them. Source: tools/xl/xl_list.c, xl_vcpu.c, xl_cpupool.c, xl_sched.c, xl_info.c. */
-import { formatCpuList } from '../cpu-list.ts';
-import { printable } from '../xe/format.ts';
+import { formatCpuList, printable } from '@xenolith/xe';
 
 export type Texts = Readonly<Record<string, string>>;
 

@@ -1,20 +1,9 @@
 /** `xl list`, `vcpu-list`, `info` and `cpupool-list`. */
-import { UsageError } from '../xe/usage-error.ts';
+import { guestsOf, UsageError, type Guest } from '@xenolith/xe';
 import type { XlCommand } from './command.ts';
 import { cpupoolListText, infoText, listText, vcpuListText } from './layout.ts';
 import { longList } from './list-long.ts';
-import {
-  cpusOf,
-  domainsOf,
-  guestNamed,
-  guestsOf,
-  poolsOf,
-  tableOf,
-  textsOf,
-  XlError,
-  type Guest,
-  type XlHost,
-} from './world.ts';
+import { cpusOf, domainsOf, guestNamed, poolsOf, tableOf, textsOf, XlError, type XlHost } from './world.ts';
 
 async function guestsNamed(host: XlHost, words: readonly string[]): Promise<readonly Guest[]> {
   return words.length === 0 ? guestsOf(host) : Promise.all(words.map((word) => guestNamed(host, word)));

@@ -3,8 +3,8 @@
  * tools/libs/light/libxl_types.idl), as far as the records say it. Like libxl it leaves out what has its default.
  */
 import type { WireStruct } from '@xenolith/wire';
-import { isArray, isStruct, textOf } from '../xe/wire-text.ts';
-import { poolsOf, textsOf, whileThere, type Guest, type Pool, type XlHost } from './world.ts';
+import { isArray, isStruct, textOf, type Guest } from '@xenolith/xe';
+import { poolsOf, textsOf, whileThere, type Pool, type XlHost } from './world.ts';
 
 type Json = string | number | readonly Json[] | { readonly [key: string]: Json | undefined };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatCpuList, parseCpuList } from '../cpu-list.ts';
+import { formatCpuList, parseCpuList } from '@xenolith/xe';
 import { readOptions } from './options.ts';
 import { readPoolConfig, readSettings } from './pool-config.ts';
 

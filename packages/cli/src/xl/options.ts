@@ -1,5 +1,5 @@
 /** Options of one subcommand, as getopt has them: `-c`, `-w 512`, `-w512`, `--weight=512`, `-vn`. */
-import { UsageError } from '../xe/usage-error.ts';
+import { UsageError } from '@xenolith/xe';
 
 export interface OptionTable {
   /** Options without a value, and their long names. */

@@ -1,8 +1,7 @@
 /** What `xl cpupool-create` is given: a file, words `key=value`, or both. The form is that of xlcpupool.cfg. */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { parseCpuList } from '../cpu-list.ts';
-import { UsageError } from '../xe/usage-error.ts';
+import { parseCpuList, UsageError } from '@xenolith/xe';
 
 export interface PoolConfig {
   readonly name: string;

@@ -2,11 +2,10 @@
  * `xenolith xl …`: the habits and scripts of `xl`, over the XenAPI, for a host of the pool. What it sets goes through
  * the records, and so outlasts a reboot of the host.
  */
+import { ApiError, report, UsageError } from '@xenolith/xe';
+import type { ServerRpc } from '../xe/rpc.ts';
 import { parseXeArguments, type Environment } from '../xe/arguments.ts';
 import { openServer } from '../xe/open-server.ts';
-import { report } from '../xe/report.ts';
-import { ApiError, type Rpc } from '../xe/rpc.ts';
-import { UsageError } from '../xe/usage-error.ts';
 import type { XlCommand } from './command.ts';
 import { cpupoolCommands } from './cpupool-commands.ts';
 import { listCommands } from './list-commands.ts';
@@ -50,7 +49,7 @@ function splitHost(argv: readonly string[]): { readonly host: string | undefined
 /** Runs one subcommand. Throws UsageError before anything is asked of the server when the words are wrong. */
 export async function runXlCommand(
   argv: readonly string[],
-  open: () => Promise<Rpc>,
+  open: () => Promise<Pick<ServerRpc, 'call' | 'close'>>,
   { print, warn }: XlOutput,
 ): Promise<void> {
   const { host: wanted, rest } = splitHost(argv);

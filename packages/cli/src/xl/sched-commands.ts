@@ -1,19 +1,9 @@
 /** `xl sched-credit`, `sched-credit2`, `sched-rtds`: what they list and set. Settings are kept, as xe's are. */
-import { UsageError } from '../xe/usage-error.ts';
+import { guestsOf, UsageError, type Guest } from '@xenolith/xe';
 import type { XlCommand } from './command.ts';
 import { lines, poolLine, schedLines, type SchedLine } from './layout.ts';
 import type { Options } from './options.ts';
-import {
-  guestNamed,
-  guestsOf,
-  poolsOf,
-  textsOf,
-  whileThere,
-  XlError,
-  type Guest,
-  type Pool,
-  type XlHost,
-} from './world.ts';
+import { guestNamed, poolsOf, textsOf, whileThere, XlError, type Pool, type XlHost } from './world.ts';
 
 interface Scheduler {
   readonly name: 'credit' | 'credit2' | 'rtds';

@@ -1,8 +1,16 @@
 /** A host as `xl` sees it, read over the XenAPI. */
-import { xlDomainName, type WireStruct, type WireValue } from '@xenolith/wire';
-import { ApiError, type Rpc } from '../xe/rpc.ts';
-import { UsageError } from '../xe/usage-error.ts';
-import { isArray, isStruct, textOf } from '../xe/wire-text.ts';
+import type { WireValue } from '@xenolith/wire';
+import {
+  ApiError,
+  guestsOf,
+  isArray,
+  isStruct,
+  recordsOf,
+  textOf,
+  UsageError,
+  type Guest,
+  type Rpc,
+} from '@xenolith/xe';
 import type { DomainLine, PoolLine, Texts, VcpuLine } from './layout.ts';
 
 /** `xl` would have said this on stderr: exit code 1. */
@@ -15,28 +23,12 @@ export interface Pool extends PoolLine {
   readonly isDefault: boolean;
 }
 
-/** A VM that runs on the host, as the domain that it has. */
-export interface Guest {
-  readonly ref: string;
-  readonly record: WireStruct;
-  readonly name: string;
-  readonly domid: number;
-  /** Of its cpupool. */
-  readonly pool: string;
-}
-
 export interface XlHost {
   readonly rpc: Rpc;
   readonly ref: string;
   readonly print: (text: string) => void;
   readonly warn: (line: string) => void;
 }
-
-/** All records of a class, by reference. Throws what a call throws. */
-export const recordsOf = async (rpc: Rpc, className: string): Promise<readonly (readonly [string, WireStruct])[]> => {
-  const all = await rpc.call(`${className}.get_all_records`);
-  return Object.entries(isStruct(all) ? all : {}).flatMap(([ref, record]) => (isStruct(record) ? [[ref, record]] : []));
-};
 
 /** The host with this name or uuid; without one the only host of the pool. Throws UsageError. */
 export async function chooseHost(rpc: Rpc, wanted: string | undefined): Promise<string> {
@@ -83,25 +75,6 @@ export async function poolNamed(host: XlHost, name: string): Promise<Pool> {
   const pool = (await poolsOf(host)).find((each) => each.name === name);
   if (pool === undefined) throw new XlError(`unknown cpupool '${name}'`);
   return pool;
-}
-
-/** The VMs that run on the host, by domid. */
-export async function guestsOf({ rpc, ref }: Pick<XlHost, 'rpc' | 'ref'>): Promise<readonly Guest[]> {
-  const all = await recordsOf(rpc, 'VM');
-  const here = all.filter(([, vm]) => vm['resident_on'] === ref && Number(vm['domid']) >= 0);
-  const labels = here.map(([, { name_label }]) => textOf(name_label));
-  const isUnique = (label: string): boolean => labels.filter((each) => each === label).length === 1;
-  const nameOf = ({ name_label, uuid }: WireStruct): string =>
-    xlDomainName(textOf(name_label), textOf(uuid), isUnique(textOf(name_label)));
-  return here
-    .map(([vm, record]) => ({
-      ref: vm,
-      record,
-      domid: Number(record['domid']),
-      pool: textOf(record['cpupool']),
-      name: record['is_control_domain'] === true ? 'Domain-0' : nameOf(record),
-    }))
-    .sort((a, b) => a.domid - b.domid);
 }
 
 /** The guest that `xl` would take this for: by domid, name or uuid. Throws XlError. */

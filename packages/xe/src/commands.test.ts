@@ -2,8 +2,7 @@ import { expect, test } from 'vitest';
 import { commands, findCommand } from './commands.ts';
 import { helpJson, helpText } from './help.ts';
 import { objects } from './objects.ts';
-import { checkKeys } from './run-command.ts';
-import { readAnswer } from './rpc.ts';
+import { checkKeys } from './run.ts';
 import { plainResult } from './task.ts';
 
 test('every command is found by its name, and only once', async () => {
@@ -78,15 +77,4 @@ test.each([
   ['OpaqueRef:2', 'OpaqueRef:2'],
 ])('a task that gave %s', (xml, text) => {
   expect(plainResult(xml)).toBe(text);
-});
-
-test('answers: results, refusals, integers beyond a double, and what is no answer', () => {
-  expect(readAnswer('{"jsonrpc":"2.0","result":[1,"a"],"id":1}')).toEqual([1, 'a']);
-  expect(readAnswer('{"result":9223372036854775807}')).toBe('9223372036854775807');
-  expect(readAnswer('{"result":"9223372036854775807"}')).toBe('9223372036854775807');
-  expect(readAnswer('{"result":1e300}')).toBe(1e300);
-  const refused = (): unknown => readAnswer('{"error":{"code":1,"message":"UUID_INVALID","data":["VM","x"]}}');
-  expect(refused).toThrow(expect.objectContaining({ code: 'UUID_INVALID', params: ['VM', 'x'] }));
-  for (const text of ['', 'x', '1', '{}', 'null', '{"error":"x"}'])
-    expect(() => readAnswer(text)).toThrow('the server');
 });

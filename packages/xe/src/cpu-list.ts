@@ -1,6 +1,6 @@
 /** Numbers of physical CPUs as people write them. */
 import { formatXlBitmap } from '@xenolith/wire';
-import { UsageError } from './xe/usage-error.ts';
+import { UsageError } from './usage-error.ts';
 
 const numberMax = 4095;
 

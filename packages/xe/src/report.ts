@@ -1,6 +1,6 @@
 /** How a failure is told: lines for people, or one JSON value, and the exit code. */
 import { explain, sentenceFor } from './explain.ts';
-import { ApiError, ConnectionError, InterruptedError } from './rpc.ts';
+import { ApiError, ConnectionError, InterruptedError } from './call.ts';
 import { NoMatchError, SomeFailedError, UsageError } from './usage-error.ts';
 
 interface Told {

@@ -1,5 +1,5 @@
 /** Commands about disks, drives and storage repositories. */
-import { parseBytes } from './arguments.ts';
+import { parseBytes } from './quantity.ts';
 import type { Command, CommandContext } from './command.ts';
 import { bool, byUuid, mapOf, printUuid, text, thePool } from './command-words.ts';
 import { nullRef } from './records.ts';

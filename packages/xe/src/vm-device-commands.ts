@@ -1,6 +1,6 @@
 /** Commands about the disks, drives and interfaces of virtual machines. */
 import type { WireStruct, WireValue } from '@xenolith/wire';
-import { parseBytes } from './arguments.ts';
+import { parseBytes } from './quantity.ts';
 import type { Command, CommandContext } from './command.ts';
 import { defaultSr, printUuid } from './command-words.ts';
 import { jsonRows, showRows, wantedColumns } from './generic-commands.ts';

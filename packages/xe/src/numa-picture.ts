@@ -1,7 +1,7 @@
 /** A host's NUMA nodes and what is on them, read over the XenAPI. */
 import type { WireValue } from '@xenolith/wire';
-import { isArray, isStruct, textOf } from '../xe/wire-text.ts';
-import { guestsOf, type Guest, type XlHost } from '../xl/world.ts';
+import { isArray, isStruct, textOf } from './wire-text.ts';
+import { guestsOf, type Guest, type HostOf } from './running-guests.ts';
 
 export interface NumaPictureNode {
   readonly node: number;
@@ -42,7 +42,7 @@ const labelOf = (guest: Guest | undefined): string | undefined =>
   guest === undefined || guest.domid === 0 ? guest?.name : textOf(guest.record['name_label']);
 
 /** Asks a host that answers. Throws what a call throws. */
-export async function numaPicture(host: Pick<XlHost, 'rpc' | 'ref'>): Promise<NumaPicture> {
+export async function numaPicture(host: HostOf): Promise<NumaPicture> {
   const { rpc, ref } = host;
   const memory = rows(await rpc.call('host.get_NUMA_memory', ref));
   const [label, topology, nodes, guests] = await Promise.all([

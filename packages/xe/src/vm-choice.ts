@@ -3,7 +3,7 @@ import type { WireStruct } from '@xenolith/wire';
 import type { Command, CommandContext } from './command.ts';
 import { nullRef, type Row } from './records.ts';
 import { byNameOrUuid, forEachRow, refByUuid, selectRows } from './select.ts';
-import { ApiError } from './rpc.ts';
+import { ApiError } from './call.ts';
 import { isArray, textOf } from './wire-text.ts';
 
 /** A command that does something to each VM that is chosen. */

@@ -1,5 +1,5 @@
 /** A refusal of the server in words. */
-import type { ApiError } from './rpc.ts';
+import type { ApiError } from './call.ts';
 
 /** What people meet most; the rest are told by their code. */
 const sentences: Readonly<Record<string, string>> = {

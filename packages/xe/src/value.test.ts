@@ -1,14 +1,11 @@
 import type { WireValue } from '@xenolith/wire';
 import { expect, test } from 'vitest';
-import type { Rpc } from './rpc.ts';
+import type { Rpc } from './call.ts';
 import { parseValue } from './value.ts';
 
 /** Answers what it was asked, so that it shows which call was made. */
 const echo: Rpc = {
-  server: { url: 'http://localhost', verify: false },
-  session: 'OpaqueRef:session',
   call: (method, ...params) => Promise.resolve([method, ...params]),
-  close: () => Promise.resolve(),
 };
 
 test.each<readonly [string, string, WireValue]>([

@@ -1,7 +1,7 @@
 import type { WireValue } from '@xenolith/wire';
 import { describe, expect, test } from 'vitest';
-import { ApiError, InterruptedError, type Rpc } from './rpc.ts';
-import { progressOn } from './run-command.ts';
+import { ApiError, InterruptedError, type Rpc } from './call.ts';
+import { progressOn } from './progress.ts';
 import { runTask } from './task.ts';
 
 const event = (record: Readonly<Record<string, WireValue>>): WireValue => ({
@@ -22,14 +22,11 @@ async function run(typed: number, cancel: () => WireValue, end: Readonly<Record<
     'event.from': () => (++polls === 1 ? event({ status: 'pending' }) : event(end)),
   };
   const rpc: Rpc = {
-    server: { url: 'http://localhost', verify: false },
-    session: 's',
     async call(method) {
       calls.push(method);
       if (method === 'event.from' && polls === 1) for (let i = 0; i < typed; i++) interrupt();
       return answers[method]?.() ?? null;
     },
-    close: () => Promise.resolve(),
   };
   const show = progressOn({ isTTY: false, write: (text: string) => shown.push(text) > 0 }, true);
   const ended = await runTask(rpc, 'VM.start', [], show, (onInterrupt) => {

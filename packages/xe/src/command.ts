@@ -1,7 +1,33 @@
 /** The form of the table of commands, which help, checks and completion are all taken from. */
 import type { WireValue } from '@xenolith/wire';
-import type { XeOptions } from './arguments.ts';
-import type { Rpc } from './rpc.ts';
+import type { Rpc } from './call.ts';
+
+export interface XeOptions {
+  /** Only the values, separated by commas. */
+  readonly minimal: boolean;
+  readonly json: boolean;
+  /** Selectors may match more than one object. */
+  readonly multiple: boolean;
+  readonly force: boolean;
+  /** Progress of tasks is shown although stderr is no terminal. */
+  readonly progress: boolean;
+}
+
+/** What a command may do besides printing, where whoever runs it is. */
+export interface Exchange {
+  /**
+   * The bytes of a file of the user's.
+   * @throws UsageError when it cannot be read, or is longer than is of use
+   */
+  readonly readFile: (path: string) => Promise<Uint8Array>;
+  /**
+   * Writes a file of the user's.
+   * @throws UsageError when it cannot be written, or is there already
+   */
+  readonly writeFile: (path: string, data: Uint8Array) => Promise<void>;
+  /** Joins the user's terminal with the text console of a VM until either ends. */
+  readonly attach: (vm: string) => Promise<void>;
+}
 
 /** What a command works with. */
 export interface CommandContext {
@@ -18,6 +44,7 @@ export interface CommandContext {
   readonly write: (text: string) => void;
   /** Whether people read what is printed. */
   readonly outIsTerminal: boolean;
+  readonly exchange: Exchange;
   /** Does a call as a task, with its progress on a terminal; answers what the task gave. */
   readonly task: (method: string, ...params: readonly WireValue[]) => Promise<string>;
 }

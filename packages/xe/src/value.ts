@@ -1,8 +1,8 @@
 /** Words of the command line as values of the data model. */
 import type { WireValue } from '@xenolith/wire';
-import { parseBool, parseBytes } from './arguments.ts';
+import { parseBool, parseBytes } from './quantity.ts';
 import { nullRef } from './records.ts';
-import type { Rpc } from './rpc.ts';
+import type { Rpc } from './call.ts';
 import { UsageError } from './usage-error.ts';
 
 /**

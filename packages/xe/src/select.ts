@@ -3,7 +3,7 @@ import type { CommandContext } from './command.ts';
 import { plainName } from './columns.ts';
 import { fetchByUuid, fetchRows, findRows, loadKind, type Row } from './records.ts';
 import { objectNamed, type XeObject } from './objects.ts';
-import { ApiError, type Rpc } from './rpc.ts';
+import { ApiError, type Rpc } from './call.ts';
 import { NoMatchError, SomeFailedError, UsageError } from './usage-error.ts';
 import { textOf } from './wire-text.ts';
 

@@ -1,11 +1,11 @@
 /** Commands about cpupools, which are ours. */
-import { parseCpuList } from '../cpu-list.ts';
+import { parseCpuList } from './cpu-list.ts';
 import type { Command, CommandContext } from './command.ts';
 import { byUuid, mapOf, printUuid, text, thePool } from './command-words.ts';
 import { byNameOrUuid, refByUuid } from './select.ts';
 import { UsageError } from './usage-error.ts';
 import { isArray, isStruct, textOf } from './wire-text.ts';
-import type { Rpc } from './rpc.ts';
+import type { Rpc } from './call.ts';
 
 /** The given host, or the coordinator. */
 async function hostOf(context: CommandContext): Promise<string> {

@@ -1,6 +1,6 @@
 /** Commands about hosts, networks, messages, tasks and the rest. */
-import { numaPicture } from '../numa/numa-picture.ts';
-import { numaText } from '../numa/numa-text.ts';
+import { numaPicture } from './numa-picture.ts';
+import { numaText } from './numa-text.ts';
 import type { WireStruct, WireValue } from '@xenolith/wire';
 import type { Command, CommandContext } from './command.ts';
 import { bool, byUuid, printUuid, text, thePool, whole } from './command-words.ts';
@@ -209,8 +209,7 @@ async function changePassword(context: CommandContext): Promise<void> {
 async function openConsole(context: CommandContext): Promise<void> {
   const [vm, other] = await selectRows(context, 'vm', []);
   if (vm === undefined || other !== undefined) throw new UsageError('which VM?');
-  const { attach } = await import('./console.ts');
-  await attach(context.rpc, vm.ref);
+  await context.exchange.attach(vm.ref);
 }
 
 export const objectCommands: readonly Command[] = [

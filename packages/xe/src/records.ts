@@ -4,7 +4,7 @@ import type { ClassTable } from '@xenolith/xapi';
 import { columnsOf, findColumn, loadClass, plainName, type Column } from './columns.ts';
 import { formatValue, type Cell } from './format.ts';
 import type { XeObject } from './objects.ts';
-import { ApiError, type Rpc } from './rpc.ts';
+import { ApiError, type Rpc } from './call.ts';
 import { UsageError } from './usage-error.ts';
 import { isArray, isStruct, textOf } from './wire-text.ts';
 

@@ -1,6 +1,6 @@
 /** What commands share: words of the command line as values, and commands that are one call. */
 import type { WireValue } from '@xenolith/wire';
-import { parseBool } from './arguments.ts';
+import { parseBool } from './quantity.ts';
 import type { Command, CommandContext } from './command.ts';
 import { nullRef } from './records.ts';
 import { refByUuid } from './select.ts';

@@ -1,6 +1,6 @@
 /** Long calls as tasks: followed by events to their end, with progress for people. */
 import type { WireStruct, WireValue } from '@xenolith/wire';
-import { ApiError, InterruptedError, type Rpc } from './rpc.ts';
+import { ApiError, InterruptedError, type Rpc } from './call.ts';
 import { isArray, isStruct, textOf } from './wire-text.ts';
 
 /** How long one `event.from` waits, in seconds. */

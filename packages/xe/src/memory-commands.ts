@@ -1,6 +1,6 @@
 /** Commands about the memory of VMs and hosts; all sizes are bytes, given as `512MiB` too. */
 import type { WireValue } from '@xenolith/wire';
-import { parseBytes } from './arguments.ts';
+import { parseBytes } from './quantity.ts';
 import type { Command, CommandContext } from './command.ts';
 import { bool } from './command-words.ts';
 import { forEachRow, selectRows } from './select.ts';

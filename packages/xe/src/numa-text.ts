@@ -1,5 +1,5 @@
-import { formatCpuList } from '../cpu-list.ts';
-import { printable } from '../xe/format.ts';
+import { formatCpuList } from './cpu-list.ts';
+import { printable } from './format.ts';
 import type { NumaPicture, NumaPictureNode } from './numa-picture.ts';
 
 const barWidth = 40;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { report } from './report.ts';
-import { ApiError, ConnectionError, InterruptedError } from './rpc.ts';
+import { ApiError, ConnectionError, InterruptedError } from './call.ts';
 import { NoMatchError, SomeFailedError, UsageError } from './usage-error.ts';
 
 const gone = new ApiError(['UUID_INVALID', 'VM', 'x']);

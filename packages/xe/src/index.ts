@@ -1,0 +1,21 @@
+/** @xenolith/xe: the commands of the XenAPI's command line, run over any session for any terminal. No I/O. */
+export { ApiError, ConnectionError, InterruptedError, type Rpc } from './call.ts';
+export { columnsOf, findColumn, loadClass } from './columns.ts';
+export type { Command, CommandContext, Exchange, XeOptions } from './command.ts';
+export { commands, findCommand } from './commands.ts';
+export { formatCpuList, parseCpuList } from './cpu-list.ts';
+export { explain } from './explain.ts';
+export { printable } from './format.ts';
+export { helpJson, helpText } from './help.ts';
+export { numaPicture, type NumaPicture } from './numa-picture.ts';
+export { numaText } from './numa-text.ts';
+export { objectNamed, objects } from './objects.ts';
+export { progressOn } from './progress.ts';
+export { parseBool, parseBytes } from './quantity.ts';
+export { fetchRows, loadKind } from './records.ts';
+export { report } from './report.ts';
+export { preparedCommand, runCommand, type CommandLine, type Terminal } from './run.ts';
+export { guestsOf, recordsOf, type Guest } from './running-guests.ts';
+export type { Interrupts, ShowProgress } from './task.ts';
+export { UsageError } from './usage-error.ts';
+export { isArray, isStruct, textOf } from './wire-text.ts';
