@@ -6,6 +6,7 @@ import { seedModelPool, Xapi, type Log } from '@xenolith/xapi';
 import type { HttpLimits } from './http/limits.ts';
 import type { Listener } from './http/listener.ts';
 import { serveXapi } from './http/serve.ts';
+import { openAuditFile, type AuditFile } from './start/audit-file.ts';
 import { hostOpener } from './start/host-opener.ts';
 import { openLog } from './start/log.ts';
 import { scryptPasswords } from './start/passwords.ts';
@@ -64,7 +65,9 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
   const store = openDatabase(data);
   let xapi: Xapi | undefined;
   let listener: Listener | undefined;
+  let audit: AuditFile | undefined;
   try {
+    audit = openAudit(data, log);
     const random = systemRandom();
     const certificate = certificateIn(data, host);
     const control = new Xapi({
@@ -75,6 +78,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       passwords: scryptPasswords(),
       openHost: hostOpener(systemClock, options.modelSpeed),
       log,
+      audit,
       version: serverVersion(),
     });
     xapi = control;
@@ -87,6 +91,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       port,
       tls,
       log,
+      audit,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     }).catch((error: unknown) => {
       throw new StartError(listenProblem(error, host, port), { cause: error });
@@ -95,11 +100,12 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
     control.listensAt(url.slice('http://'.length));
     await control.db.durable();
     log.info('ready', { url, data });
-    return { url, user: 'root', password, xapi: control, close: closer(control, listener) };
+    return { url, user: 'root', password, xapi: control, close: closer(control, listener, audit) };
   } catch (error) {
     await listener?.close();
     if (xapi === undefined) await store.close();
     else await xapi.close().catch(() => store.close());
+    audit?.close();
     throw error;
   }
 }
@@ -110,6 +116,14 @@ function prepareDirectory(path: string): void {
     if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700);
   } catch (error) {
     throw new StartError(`the data directory ${path} cannot be made: ${words(error)}`, { cause: error });
+  }
+}
+
+function openAudit(data: string, log: Log): AuditFile {
+  try {
+    return openAuditFile(data, log);
+  } catch (error) {
+    throw new StartError(`the audit log in ${data} cannot be written: ${words(error)}`, { cause: error });
   }
 }
 
@@ -182,7 +196,7 @@ function listenProblem(error: unknown, host: string, port: number): string {
   }
 }
 
-function closer(xapi: Xapi, listener: Listener): () => Promise<void> {
+function closer(xapi: Xapi, listener: Listener, audit: AuditFile): () => Promise<void> {
   let closing: Promise<void> | undefined;
   return () => {
     closing ??= (async () => {
@@ -192,6 +206,7 @@ function closer(xapi: Xapi, listener: Listener): () => Promise<void> {
         await xapi.close();
       } finally {
         await listener.close();
+        audit.close();
       }
     })();
     return closing;

@@ -14,6 +14,7 @@ import { XapiError } from './errors.ts';
 import { callGeneric, checkedCreation } from './generic.ts';
 import { HostError } from './host-driver.ts';
 import { hostRefusal } from './host-error.ts';
+import { isAudited } from './session/audit.ts';
 import { assertPermitted, type Rights } from './session/rbac.ts';
 import { noTask, type Task } from './task/tasks.ts';
 import type { Xapi } from './xapi.ts';
@@ -39,6 +40,8 @@ interface Route {
   readonly handler: Handler | undefined;
   /** Whether a plain call shows a task while it runs. */
   readonly showsTask: boolean;
+  /** Whether it is a line in the audit log. */
+  readonly audited: boolean;
 }
 
 /**
@@ -64,10 +67,16 @@ export async function dispatch(xapi: Xapi, request: Request): Promise<Answer> {
   }
 }
 
+/** The wire form of a refusal; undefined for anything else. */
+function describeKnown(error: unknown): readonly string[] | undefined {
+  if (error instanceof XapiError) return error.description;
+  return error instanceof HostError ? hostRefusal(error).description : undefined;
+}
+
 /** The wire form of whatever was thrown. A driver's words reach the client; a mistake of ours is logged whole. */
 export function describeError(xapi: Xapi, what: string, error: unknown): readonly string[] {
-  if (error instanceof XapiError) return error.description;
-  if (error instanceof HostError) return hostRefusal(error).description;
+  const known = describeKnown(error);
+  if (known !== undefined) return known;
   const message = error instanceof Error ? error.message : String(error);
   xapi.log.error('call failed by a mistake of the program', {
     method: what,
@@ -102,7 +111,14 @@ function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
     rights = xapi.sessions.use(session);
   }
   const args = decodeArguments(method, given);
-  if (method.session) assertPermitted(rights, method, typeof args['key'] === 'string' ? args['key'] : undefined);
+  if (method.session) {
+    try {
+      assertPermitted(rights, method, typeof args['key'] === 'string' ? args['key'] : undefined);
+    } catch (error) {
+      xapi.audit.denied(xapi.sessions.subjectOf(session), method, args);
+      throw error;
+    }
+  }
   if (method.poolInternal) throw new XapiError('INTERNAL_ERROR', `${method.fullName} is a call between hosts`);
   const call = { xapi, session, rights, origin: request.origin, onClientGone: neverGone };
   // Work in the background goes on without the client that began it.
@@ -131,7 +147,7 @@ function findRoute(name: string): Route | undefined {
   const found = findMethod(name);
   if (found === undefined) return undefined;
   const handler = handlerOf(found.method);
-  const fresh = { ...found, handler, showsTask: showsTask(found.method, handler) };
+  const fresh = { ...found, handler, showsTask: showsTask(found.method, handler), audited: isAudited(found.method) };
   routes.set(name, fresh);
   return fresh;
 }
@@ -185,6 +201,30 @@ function invoke({ method, handler }: Route, call: Call, given: Arguments): unkno
   return handler === undefined ? callGeneric(db, method, args) : handler(call, args);
 }
 
+/** Carries a method out, and writes down that it was. */
+function carryOut(found: Route, call: Call, args: Arguments): unknown {
+  const { audit, sessions } = call.xapi;
+  if (!found.audited || !found.method.session || !audit.isOn) return invoke(found, call, args);
+  const end = audit.begin(sessions.subjectOf(call.session), found.method, args);
+  const failed = (error: unknown): never => {
+    end(describeKnown(error)?.[0] ?? 'INTERNAL_ERROR');
+    throw error;
+  };
+  try {
+    const value = invoke(found, call, args);
+    if (value instanceof Promise) {
+      return value.then((result: unknown) => {
+        end();
+        return result;
+      }, failed);
+    }
+    end();
+    return value;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
 const answerOf = (method: Method, value: unknown): Answer =>
   value instanceof ShapedResult
     ? { ok: true, type: value.type, value: value.value }
@@ -192,7 +232,7 @@ const answerOf = (method: Method, value: unknown): Answer =>
 
 function runSync(found: Route, call: Omit<Call, 'task'>, args: Arguments): Answer | Promise<Answer> {
   if (found.showsTask) return runShown(found, call, args);
-  const value = invoke(found, { ...call, task: noTask }, args);
+  const value = carryOut(found, { ...call, task: noTask }, args);
   return value instanceof Promise
     ? value.then((result) => answerOf(found.method, result))
     : answerOf(found.method, value);
@@ -202,7 +242,7 @@ function runSync(found: Route, call: Omit<Call, 'task'>, args: Arguments): Answe
 async function runShown(found: Route, call: Omit<Call, 'task'>, args: Arguments): Promise<Answer> {
   const task = call.xapi.tasks.begin(found.method.fullName, { session: call.session });
   try {
-    return answerOf(found.method, await invoke(found, { ...call, task }, args));
+    return answerOf(found.method, await carryOut(found, { ...call, task }, args));
   } finally {
     call.xapi.tasks.vanish(task);
   }
@@ -220,7 +260,7 @@ async function finishAsync(found: Route, call: Call, args: Arguments, task: Task
   const { xapi } = call;
   const { result, fullName } = found.method;
   try {
-    const value = await invoke(found, call, args);
+    const value = await carryOut(found, call, args);
     // A task that says success must not be forgotten work.
     await xapi.db.durable();
     xapi.tasks.succeed(task, result.kind === 'void' ? '' : encodeXmlValue(toWireType(result), value));

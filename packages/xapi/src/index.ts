@@ -15,6 +15,7 @@ export type * from './datamodel/types.ts';
 export { hasBehaviour, type Answer, type Request } from './dispatch.ts';
 export { isErrorCode, XapiError } from './errors.ts';
 export { silentLog, type Log } from './log.ts';
+export type { AuditSink } from './session/audit.ts';
 export type { Directory } from './session/directory.ts';
 export type { Passwords } from './session/sessions.ts';
 export { Xapi, type XapiOptions } from './xapi.ts';

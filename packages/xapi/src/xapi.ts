@@ -8,6 +8,7 @@ import type { OpenHost } from './host-driver.ts';
 import { Hosts } from './host/hosts.ts';
 import type { Log } from './log.ts';
 import { Messages } from './message/messages.ts';
+import { Audit, type AuditSink } from './session/audit.ts';
 import type { Directory } from './session/directory.ts';
 import { Sessions, type Passwords } from './session/sessions.ts';
 import { UnfinishedDisks } from './storage/unfinished-disks.ts';
@@ -27,6 +28,8 @@ export interface XapiOptions {
   readonly directories?: readonly Directory[];
   readonly openHost: OpenHost;
   readonly log: Log;
+  /** Where the audit log goes; there is none when absent. */
+  readonly audit?: AuditSink;
   /** Version of Xenolith, x.y.z. */
   readonly version: string;
 }
@@ -38,6 +41,7 @@ export class Xapi {
   readonly log: Log;
   readonly version: string;
   readonly tasks: Tasks;
+  readonly audit: Audit;
   readonly sessions: Sessions;
   readonly events: Events;
   readonly messages: Messages;
@@ -57,7 +61,15 @@ export class Xapi {
       this.log.error('the database cannot be written; every call fails from now on', { error: String(error) });
     });
     this.tasks = new Tasks(this.db, options.clock);
-    this.sessions = new Sessions(this.db, options.clock, options.secrets, options.passwords, options.directories);
+    this.audit = new Audit(this.db, options.clock, options.audit);
+    this.sessions = new Sessions(
+      this.db,
+      options.clock,
+      options.secrets,
+      options.passwords,
+      options.directories,
+      this.audit,
+    );
     this.events = new Events(this.db, options.clock, this.sessions);
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);

@@ -2,6 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log, Xapi } from '@xenolith/xapi';
+import type { AuditFile } from '../start/audit-file.ts';
+import { auditLogHandler } from './audit-log.ts';
 import { consolePath, consoleServer, type OpenConsole } from './console.ts';
 import { defaultHttpLimits, type HttpLimits } from './limits.ts';
 import { listen, type HttpHandlers, type Listener } from './listener.ts';
@@ -18,6 +20,8 @@ export interface ServeOptions {
   readonly tls: { readonly key: string; readonly certificate: string };
   readonly log: Log;
   readonly limits?: Partial<HttpLimits>;
+  /** The audit log; without one there is no `/audit_log`. */
+  readonly audit?: AuditFile;
 }
 
 /** Binds and begins to answer. @throws the system's error when it cannot bind */
@@ -41,6 +45,9 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
     { method: 'OPTIONS', prefix: '', handler: corsHandler },
     { method: 'GET', prefix: '/', exact: true, handler: welcomeHandler(xapi) },
     { method: 'GET', prefix: '/healthz', exact: true, handler: healthHandler(xapi) },
+    ...(options.audit === undefined
+      ? []
+      : [{ method: 'GET', prefix: '/audit_log', exact: true, handler: auditLogHandler(xapi, options.audit, log) }]),
     {
       method: 'GET',
       prefix: consolePath,

@@ -85,6 +85,11 @@ export class Database {
     return this.#rows.get(ref)?.class === className;
   }
 
+  /** The class of an object, or undefined when there is none. */
+  classOf(ref: string): string | undefined {
+    return this.#rows.get(ref)?.class;
+  }
+
   /** As {@link get}, for a class that is only known at run time. */
   getAny(className: string, ref: string): AnyRecord {
     return this.#fresh(this.#row(className, ref));

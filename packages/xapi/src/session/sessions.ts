@@ -4,6 +4,7 @@ import { formatDateTime } from '@xenolith/wire';
 import type { Database } from '../database/database.ts';
 import { roleNames } from '../datamodel/schema.ts';
 import { XapiError } from '../errors.ts';
+import type { Audit, AuditSubject } from './audit.ts';
 import { ExternalAuth, type Directory } from './directory.ts';
 import { LocalUsers } from './local-users.ts';
 import { permissionsOf } from './permissions.ts';
@@ -33,6 +34,8 @@ interface Live {
   readonly userName: string;
   /** Who logged in, and that one's groups, as a directory names them; none for root. */
   readonly identifiers: readonly string[];
+  /** Stands for the session in the audit log. */
+  readonly trackId: string;
 }
 
 /** Somebody of a directory, as a session remembers it: the own identifier first, then those of groups. */
@@ -55,6 +58,7 @@ export class Sessions {
   readonly #clock: Clock;
   readonly #secrets: Random;
   readonly #passwords: Passwords;
+  readonly #audit: Audit | undefined;
   readonly #live = new Map<Ref<'session'>, Live>();
   #verifying = 0;
   readonly #waiting: (() => void)[] = [];
@@ -76,11 +80,13 @@ export class Sessions {
     secrets: Random,
     passwords: Passwords,
     directories: readonly Directory[] = [],
+    audit?: Audit,
   ) {
     this.#db = db;
     this.#clock = clock;
     this.#secrets = secrets;
     this.#passwords = passwords;
+    this.#audit = audit;
     this.users = new LocalUsers(db, (password, hash) => this.#verify(password, hash));
     this.externalAuth = new ExternalAuth(db, [this.users, ...directories]);
   }
@@ -124,6 +130,16 @@ export class Sessions {
 
   /** @throws XapiError SESSION_AUTHENTICATION_FAILED [uname, text] */
   async loginWithPassword(userName: string, password: string, originator: string): Promise<Ref<'session'>> {
+    try {
+      return await this.#login(userName, password, originator);
+    } catch (error) {
+      const who = { trackId: '', isSuperuser: false, identifier: '', userName };
+      this.#audit?.session(who, 'session.create', error instanceof XapiError ? error.code : 'INTERNAL_ERROR');
+      throw error;
+    }
+  }
+
+  async #login(userName: string, password: string, originator: string): Promise<Ref<'session'>> {
     const { directory } = this.externalAuth;
     if (userName === 'root' || directory === undefined) {
       const good = await this.isRootPassword(password);
@@ -211,7 +227,9 @@ export class Sessions {
       },
       ref,
     );
-    this.#live.set(ref, { lastUsedMs: now, lastWrittenMs: now, rights, originator, userName, identifiers });
+    const trackId = randomUuid(this.#secrets).replaceAll('-', '');
+    this.#live.set(ref, { lastUsedMs: now, lastWrittenMs: now, rights, originator, userName, identifiers, trackId });
+    this.#audit?.session(this.subjectOf(ref), 'session.create');
     return ref;
   }
 
@@ -245,8 +263,21 @@ export class Sessions {
 
   /** Ends a session. No error when it is over. */
   close(ref: Ref<'session'>): void {
+    const who = this.subjectOf(ref);
     if (!this.#live.delete(ref)) return;
     this.#db.destroy('session', ref);
     this.ended.emit(ref);
+    this.#audit?.session(who, 'session.destroy');
+  }
+
+  /** Who a session is, for the audit log; nobody when it is over. */
+  subjectOf(ref: Ref<'session'>): AuditSubject {
+    const live = this.#live.get(ref);
+    return {
+      trackId: live?.trackId ?? '',
+      isSuperuser: live?.rights.superuser ?? false,
+      identifier: live?.identifiers[0] ?? '',
+      userName: live?.userName ?? '',
+    };
   }
 }

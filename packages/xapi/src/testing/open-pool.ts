@@ -5,6 +5,7 @@ import { MemoryStore, type Store } from '../database/store.ts';
 import type { Answer } from '../dispatch.ts';
 import { HostError, type OpenHost } from '../host-driver.ts';
 import { silentLog, type Log } from '../log.ts';
+import type { AuditSink } from '../session/audit.ts';
 import type { Directory } from '../session/directory.ts';
 import type { Rights } from '../session/rbac.ts';
 import { Xapi } from '../xapi.ts';
@@ -21,6 +22,7 @@ export interface PoolOptions {
   readonly seed?: number;
   readonly secretSeed?: number;
   readonly directories?: readonly Directory[];
+  readonly audit?: AuditSink;
 }
 
 /** A running control plane, with root logged in. */
@@ -48,6 +50,7 @@ export class OpenPool {
         verify: (password, hash) => Promise.resolve(hash === `hashed ${password}`),
       },
       directories: options.directories ?? [],
+      ...(options.audit === undefined ? {} : { audit: options.audit }),
       openHost: options.openHost ?? noHosts,
       log: options.log ?? silentLog,
       version: '0.1.0',
