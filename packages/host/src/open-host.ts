@@ -9,16 +9,20 @@ import { XlDriver } from './xl/xl-driver.ts';
 
 /**
  * The driver for a host of any kind. It does nothing until it is told to connect.
+ * @param options.programDirectory where this machine has the plugins and extensions of modelled hosts
  * @param options.modelSpeed how fast the time of modelled hosts goes, by the clock; 1 where absent
  */
 export function openHost(
   address: HostAddress,
-  options: { readonly clock: Clock; readonly modelSpeed?: number },
+  options: { readonly clock: Clock; readonly modelSpeed?: number; readonly programDirectory?: string },
 ): HostDriver {
-  const { clock, modelSpeed = usualModelSpeed } = options;
+  const { clock, modelSpeed = usualModelSpeed, programDirectory } = options;
   switch (address.kind) {
     case 'model':
-      return new ModelDriver(new ModelHost(address.shape, address.seed, clock, { speed: modelSpeed }));
+      return new ModelDriver(
+        new ModelHost(address.shape, address.seed, clock, { speed: modelSpeed }),
+        programDirectory,
+      );
     case 'local':
       return new XlDriver(new LocalTransport(clock), clock);
     case 'ssh':

@@ -28,6 +28,8 @@ export interface XenolithdOptions {
   readonly modelPool?: boolean;
   /** How fast the time of modelled hosts goes (`parseModelSpeed`); as the wall clock when absent. */
   readonly modelSpeed?: number;
+  /** Where this machine has the plugins and extensions of modelled hosts; they have none when absent. */
+  readonly programDirectory?: string;
   readonly log?: Log;
   /** Replaces some of the limits of HTTP: for tests. */
   readonly limits?: Partial<HttpLimits>;
@@ -76,7 +78,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       random,
       secrets: random,
       passwords: scryptPasswords(),
-      openHost: hostOpener(systemClock, options.modelSpeed),
+      openHost: hostOpener(systemClock, options.modelSpeed, options.programDirectory),
       log,
       audit,
       version: serverVersion(),

@@ -7,6 +7,7 @@ import { AssertionError, nullRef, ref as makeRef, type Ref } from '@xenolith/bas
 import { encodeXmlValue, type WireValue } from '@xenolith/wire';
 import { ShapedResult, type Call, type OnClientGone, type Origin } from './call/call.ts';
 import { calls } from './call/calls.ts';
+import { callPoolExtension } from './call/host-programs.ts';
 import type { AnyRecord } from './database/record-shape.ts';
 import { decodeValue, parseDataType, toWireType, type DataType } from './datamodel/data-type.ts';
 import { methods, type Method } from './datamodel/registry.ts';
@@ -15,7 +16,7 @@ import { callGeneric, checkedCreation } from './generic.ts';
 import { HostError } from './host-driver.ts';
 import { hostRefusal } from './host-error.ts';
 import { isAudited } from './session/audit.ts';
-import { assertPermitted, type Rights } from './session/rbac.ts';
+import { allows, assertPermitted, type Rights } from './session/rbac.ts';
 import { noTask, type Task } from './task/tasks.ts';
 import type { Xapi } from './xapi.ts';
 
@@ -87,7 +88,7 @@ export function describeError(xapi: Xapi, what: string, error: unknown): readonl
 
 function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
   const found = findRoute(request.method);
-  if (found === undefined) return systemMethod(request);
+  if (found === undefined) return systemMethod(xapi, request);
   const { method, mode } = found;
   if (method.removed) throw new XapiError('MESSAGE_REMOVED');
   if (mode === 'async' && !method.async) {
@@ -127,7 +128,7 @@ function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
 }
 
 /** Methods outside of the data model: what the server has, and whether it is there. */
-function systemMethod(request: Request): Answer {
+function systemMethod(xapi: Xapi, request: Request): Answer | Promise<Answer> {
   if (request.method === 'system.listMethods') {
     const names = [...methods().values()].filter((method) => !method.removed).map((method) => method.fullName);
     return { ok: true, type: parseDataType('set(string)'), value: names, bare: true };
@@ -135,7 +136,33 @@ function systemMethod(request: Request): Answer {
   if (request.method.startsWith('system.isAlive:')) {
     return { ok: true, type: { kind: 'any' }, value: request.params[0] ?? '' };
   }
-  throw new XapiError('MESSAGE_METHOD_UNKNOWN', request.method);
+  return extensionMethod(xapi, request);
+}
+
+/**
+ * A method that is in no table may be an extension of the coordinator, for who may call those; to all others it is as
+ * unknown as if there were none.
+ */
+async function extensionMethod(xapi: Xapi, { method, params }: Request): Promise<Answer> {
+  const [session] = params;
+  const call = methods().get('host.call_extension');
+  if (typeof session === 'string' && call !== undefined && xapi.sessions.isOpen(makeRef<'session'>(session))) {
+    const rights = xapi.sessions.use(makeRef<'session'>(session));
+    if (allows(rights, call.role)) {
+      const end = xapi.audit.begin(xapi.sessions.subjectOf(makeRef<'session'>(session)), call, { call: method });
+      try {
+        const value = await callPoolExtension(xapi, method, params);
+        if (value !== undefined) {
+          end();
+          return { ok: true, type: { kind: 'any' }, value };
+        }
+      } catch (error) {
+        end(describeKnown(error)?.[0] ?? 'INTERNAL_ERROR');
+        throw error;
+      }
+    }
+  }
+  throw new XapiError('MESSAGE_METHOD_UNKNOWN', method);
 }
 
 /** Every name that was asked for and exists; names that do not are looked for anew each time. */

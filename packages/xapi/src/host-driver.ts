@@ -8,6 +8,7 @@
 import type { Bytes, Disposable, DomId, NodeId, Ns, PcpuId, Uuid } from '@xenolith/base';
 import type { CpupoolErrno } from '@xenolith/hypervisor';
 import type { HostMemory } from './host-memory.ts';
+import type { HostSystem } from './host-system.ts';
 import type { CpupoolInfo, HostScheduling, VcpuInfo } from './host-scheduling.ts';
 
 /** One physical CPU and where it sits (`xl info -n`, `cpu_topology`). */
@@ -349,6 +350,8 @@ export interface HostDriver {
   readonly scheduling: HostScheduling;
   /** The memory of running domains. */
   readonly memory: HostMemory;
+  /** The machine itself, and executables of its administrator. */
+  readonly system: HostSystem;
 
   /** For hosts whose state lives in this process only: puts back what the records say was there. */
   remember?(known: RememberedHost): void;

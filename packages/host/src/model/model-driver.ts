@@ -15,12 +15,14 @@ import {
   type HostMemory,
   type HostNews,
   type HostScheduling,
+  type HostSystem,
   type RememberedHost,
   type VcpuInfo,
 } from '@xenolith/xapi';
 import type { ModelCpupools } from './model-cpupools.ts';
 import { modelDiskBytes, type ModelFile } from './model-files.ts';
 import type { ModelHost, ModelOperation } from './model-host.ts';
+import { modelSystem } from './model-system.ts';
 import { modelScheduling } from './model-scheduling.ts';
 
 /** How often figures are told, as the xl driver does. */
@@ -32,6 +34,7 @@ export class ModelDriver implements HostDriver {
   readonly files: HostFiles;
   readonly scheduling: HostScheduling;
   readonly memory: HostMemory;
+  readonly system: HostSystem;
   readonly #host: ModelHost;
   readonly #news = new Signal<HostNews>();
   readonly #subscriptions: Disposable[] = [];
@@ -41,8 +44,10 @@ export class ModelDriver implements HostDriver {
   #pictureDue = false;
   #poll: Disposable = disposable(() => undefined);
 
-  constructor(host: ModelHost) {
+  /** @param programDirectory where this machine has the host's plugins and extensions */
+  constructor(host: ModelHost, programDirectory?: string) {
     this.#host = host;
+    this.system = modelSystem(host, host.clock, () => this.#checkReachable(), programDirectory);
     this.files = this.#makeFiles();
     this.scheduling = modelScheduling({
       cpupools: () => host.cpupools,

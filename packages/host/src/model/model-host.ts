@@ -92,6 +92,7 @@ export class ModelHost {
   #joining: MemberSpec | undefined;
   #events: Disposable;
   #reachable = true;
+  #isOff = false;
   /** Another one after each {@link reset}. */
   #bootId: Uuid;
 
@@ -169,14 +170,28 @@ export class ModelHost {
 
   /** Cuts the host's network, or mends it. Its domains run on meanwhile. */
   setReachable(reachable: boolean): void {
-    if (this.#reachable === reachable) return;
+    // A machine without power has no network to mend.
+    if (this.#reachable === reachable || (reachable && this.#isOff)) return;
     this.#reachable = reachable;
     this.#reachability.emit(reachable);
   }
 
   /** Power goes and comes back: every domain is lost, files stay. Drivers see the host dead, then alive. */
   reset(): void {
+    this.powerOff();
+    this.powerOn();
+  }
+
+  /** Power goes; drivers see the host dead. */
+  powerOff(): void {
+    this.#isOff = true;
     this.setReachable(false);
+  }
+
+  /** Power comes to a machine that is off: it boots anew, with its files and without domains. Otherwise nothing happens. */
+  powerOn(): void {
+    if (!this.#isOff) return;
+    this.#isOff = false;
     this.#events.dispose();
     for (const domain of this.#hypervisor.domains()) {
       if (domain.domid !== domId(0)) this.#hypervisor.destroy(domain.domid);

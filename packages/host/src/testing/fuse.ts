@@ -123,6 +123,7 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     files: fusedFiles,
     scheduling: fusedScheduling,
     memory: fusedMemory,
+    system: driver.system,
     close: () => driver.close(),
   };
 }

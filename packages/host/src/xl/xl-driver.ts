@@ -26,6 +26,7 @@ import {
   type HostMemory,
   type HostNews,
   type HostScheduling,
+  type HostSystem,
 } from '@xenolith/xapi';
 import { domainDetailsOf, domainInfoOf, xlConfigText } from './domain-config.ts';
 import { factsScript, readFacts, readFigures } from './host-facts.ts';
@@ -49,6 +50,7 @@ import { xlFiles } from './xl-files.ts';
 import { XlMemory } from './xl-memory.ts';
 import type { XlPort } from './xl-port.ts';
 import { XlScheduling } from './xl-scheduling.ts';
+import { xlSystem } from './xl-system.ts';
 
 /** How often the driver looks though nothing was heard: pauses and figures have no event. */
 const pollMs = 5000;
@@ -80,6 +82,7 @@ export class XlDriver implements HostDriver {
   readonly files: HostFiles;
   readonly scheduling: HostScheduling;
   readonly memory: HostMemory;
+  readonly system: HostSystem;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #consoles: XlConsoles;
@@ -128,6 +131,10 @@ export class XlDriver implements HostDriver {
       run,
       // Nothing but the amounts has changed, and those come with the next look: no picture is asked for.
       changed: () => this.#sequence++,
+    });
+    this.system = xlSystem((command) => {
+      this.#checkAlive();
+      return this.#transport.run(command);
     });
     transport.onLost((reason) => this.#lose(reason));
   }

@@ -15,19 +15,21 @@ test('everything has a default', () => {
     envFile: undefined,
     modelPool: true,
     modelSpeed: 1,
+    programDirectory: undefined,
     logLevel: undefined,
   });
 });
 
 test('everything can be said', () => {
   const argv = ['--listen', '[::]:0', '--data=/d', '--env-file', '/e', '--empty', '--model-speed', '2.5'];
-  argv.push('--log-level', 'error');
+  argv.push('--plugin-directory', '/p', '--log-level', 'error');
   expect(given(argv)).toEqual({
     listen: { host: '::', port: 0 },
     data: '/d',
     envFile: '/e',
     modelPool: false,
     modelSpeed: 2.5,
+    programDirectory: '/p',
     logLevel: 'error',
   });
 });
@@ -64,6 +66,7 @@ test.each([
   [['--listen', 'nowhere'], '--listen nowhere: expected HOST:PORT'],
   [['--listen'], 'argument missing'],
   [['--data', ''], '--data needs a path'],
+  [['--plugin-directory='], '--plugin-directory needs a path'],
   [['--env-file='], '--env-file needs a path'],
   [['--log-level', 'loud'], 'expected one of silent, error, warn, info'],
   [['--model-speed', '0'], '--model-speed 0: expected model seconds per second, 0.001 to 1000'],

@@ -20,6 +20,8 @@ export interface Arguments {
   readonly modelPool: boolean;
   /** Model seconds per second of the wall clock. */
   readonly modelSpeed: number;
+  /** Absolute path of the directory with the plugins and extensions of modelled hosts. */
+  readonly programDirectory: string | undefined;
   /** Undefined to suit where the log goes to. */
   readonly logLevel: LogLevel | undefined;
 }
@@ -38,6 +40,7 @@ export const usage = `xenolithd: the XenAPI of a pool of Xen hosts
   --env-file FILE     write XENOLITH_URL, XENOLITH_USER and XENOLITH_PASSWORD there once ready
   --empty             begin with an empty pool instead of a small modelled one (first start only)
   --model-speed N     model seconds per second, for all modelled hosts (1); max for as fast as the processor goes
+  --plugin-directory DIR  plugins/ and extensions/ of modelled hosts are below it; real hosts have theirs in /etc/xapi.d
   --log-level LEVEL   ${logLevels.join(', ')} (warn on a terminal, info otherwise)
   --help              this text
 `;
@@ -48,6 +51,7 @@ const options = {
   'env-file': { type: 'string' },
   empty: { type: 'boolean' },
   'model-speed': { type: 'string' },
+  'plugin-directory': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -69,7 +73,7 @@ export function parseArguments(
   if (listen === undefined) {
     return { ok: false, error: `--listen ${values.listen}: expected HOST:PORT, such as 127.0.0.1:8080 or [::1]:0` };
   }
-  for (const name of ['data', 'env-file'] as const) {
+  for (const name of ['data', 'env-file', 'plugin-directory'] as const) {
     if (values[name] === '') return { ok: false, error: `--${name} needs a path` };
   }
   const modelSpeed = parseModelSpeed(values['model-speed'] ?? String(usualModelSpeed));
@@ -86,6 +90,7 @@ export function parseArguments(
       envFile: values['env-file'] === undefined ? undefined : resolve(values['env-file']),
       modelPool: values.empty !== true,
       modelSpeed: modelSpeed.value,
+      programDirectory: values['plugin-directory'] === undefined ? undefined : resolve(values['plugin-directory']),
       logLevel,
     },
   };

@@ -5,11 +5,15 @@ import { HostError, type HostAddress, type OpenHost } from '@xenolith/xapi';
 
 /** Makes the drivers of hosts from what the pool's records, or somebody who adds a host, call them. */
 export const hostOpener =
-  (clock: Clock, modelSpeed?: number): OpenHost =>
+  (clock: Clock, modelSpeed?: number, programDirectory?: string): OpenHost =>
   (text, options) => {
     const parsed = parseHostAddress(text, { homeDirectory: homedir() });
     if (!parsed.ok) throw new HostError('bad-config', `${text}: ${parsed.error.message}`);
-    return openHost(withOptions(parsed.value, options), { clock, ...(modelSpeed === undefined ? {} : { modelSpeed }) });
+    return openHost(withOptions(parsed.value, options), {
+      clock,
+      ...(modelSpeed === undefined ? {} : { modelSpeed }),
+      ...(programDirectory === undefined ? {} : { programDirectory }),
+    });
   };
 
 /** Options given beside the address win over those in it. */

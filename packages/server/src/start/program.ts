@@ -39,7 +39,15 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function run({ listen, data, envFile, modelPool, modelSpeed, logLevel }: Arguments): Promise<void> {
+async function run({
+  listen,
+  data,
+  envFile,
+  modelPool,
+  modelSpeed,
+  programDirectory,
+  logLevel,
+}: Arguments): Promise<void> {
   // Before anything is made: whoever cannot be told the password should not have one made.
   if (envFile !== undefined) writing(envFile, () => assertPlaceForFile(envFile));
   const log = openLog(logLevel ?? (process.stderr.isTTY ? 'warn' : 'info'));
@@ -49,7 +57,14 @@ async function run({ listen, data, envFile, modelPool, modelSpeed, logLevel }: A
     asked = true;
     return running?.close() ?? Promise.resolve();
   });
-  running = await startXenolithd({ ...listen, data, modelPool, modelSpeed, log });
+  running = await startXenolithd({
+    ...listen,
+    data,
+    modelPool,
+    modelSpeed,
+    log,
+    ...(programDirectory === undefined ? {} : { programDirectory }),
+  });
   const { url, user, password } = running;
   if (asked) {
     // Told to end while it was starting.

@@ -4,8 +4,10 @@ import { XapiError } from '../errors.ts';
 import { cpuTopology, numaNodes, xenInfo } from '../host/xen-info.ts';
 import { freeMemoryOf } from '../host/memory-account.ts';
 import type { CallsOf } from './call.ts';
+import { hostProgramCalls } from './host-programs.ts';
 
 export const hostCalls = {
+  ...hostProgramCalls,
   add: ({ xapi }, { address, options }) => xapi.hosts.add(address, options),
   forget: ({ xapi }, { self }) => xapi.hosts.forget(self),
   destroy: ({ xapi }, { self }) => {

@@ -1,5 +1,6 @@
 /** The pool as a whole. XAPI: ocaml/xapi/xapi_pool.ml. */
 import type { CallsOf } from './call.ts';
+import { poolHasExtension } from './host-programs.ts';
 
 export const poolCalls: CallsOf<'pool'> = {
   /** Makes sure that everything written is on disk; there are no other copies to bring up to date. */
@@ -27,6 +28,8 @@ export const poolCalls: CallsOf<'pool'> = {
     xapi.db.get('pool', pool);
   },
 
-  /** There are no extension scripts: what is not in the tables does not exist. */
-  has_extension: () => false,
+  has_extension({ xapi }, { self, name }) {
+    xapi.db.get('pool', self);
+    return poolHasExtension(xapi, name);
+  },
 };

@@ -245,6 +245,11 @@ export class Sessions {
     this.close(oldest[0]);
   }
 
+  /** Whether a session is there; it does not count as used. */
+  isOpen(ref: Ref<'session'>): boolean {
+    return this.#live.has(ref);
+  }
+
   /** The rights of a session, which counts as used. @throws XapiError SESSION_INVALID [ref] */
   use(ref: Ref<'session'>): Rights {
     const live = this.#live.get(ref);

@@ -1,0 +1,42 @@
+/** What is asked of a host's own operating system and of Xen as a whole, not of its domains. */
+
+/** Where executables of a host's administrator are: a directory of that name below the host's `/etc/xapi.d`. */
+export type ProgramDirectory = 'plugins' | 'extensions';
+
+/** An executable to run on a host. */
+export interface HostProgram {
+  readonly directory: ProgramDirectory;
+  /** A name in the directory; one that leads out of it is none. */
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly stdin?: string;
+  /** It is ended when it takes longer. */
+  readonly timeLimitMs: number;
+}
+
+/** How an executable ended. */
+export interface ProgramEnd {
+  readonly exitCode: number;
+  /** Whether it was ended because it took too long. */
+  readonly timedOut: boolean;
+  readonly stdout: string;
+  /** The last of it. */
+  readonly stderr: string;
+}
+
+export interface HostSystem {
+  /** Runs an executable to its end; undefined when the host has none of that name. */
+  run(program: HostProgram): Promise<ProgramEnd | undefined>;
+  /** Whether there is an executable of that name. */
+  has(directory: ProgramDirectory, name: string): Promise<boolean>;
+  /** Xen's own messages (`xl dmesg`). @param clear forgets them once they are read */
+  dmesg(clear: boolean): Promise<string>;
+  /** Sends debug keys to Xen (`xl debug-keys`), whose answer is among its messages. Letters and digits only. */
+  debugKeys(keys: string): Promise<void>;
+  /** Begins to reboot the machine; the host is dead until it is up again. Every domain is lost. */
+  reboot(): Promise<void>;
+  /** Begins to power the machine off. */
+  powerOff(): Promise<void>;
+  /** Powers the machine on, where it can be reached although it is off: modelled ones. */
+  powerOn?(): Promise<void>;
+}
