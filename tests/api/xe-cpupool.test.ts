@@ -37,7 +37,7 @@ async function xe(...argv: readonly string[]): Promise<string> {
     give: () => undefined,
     write: (text) => (printed += text),
     outIsTerminal: false,
-    exchange: { readFile: nothing, writeFile: nothing, attach: nothing },
+    exchange: { readFile: nothing, attach: nothing },
     task: async (method, ...params) => textOf(await rpc.call(method, ...params)),
   });
   return printed.trimEnd();

@@ -26,6 +26,9 @@ export {
 export { parseKernelMemoryLog, type KernelMemoryLog } from './linux/parse-kernel-log.ts';
 export { parseMeminfo } from './linux/parse-meminfo.ts';
 export { shellCommand, shellQuote } from './shell.ts';
+export { defaultThinCliLimits, ThinCliDecoder, type ThinCliItem, type ThinCliLimits } from './thin-cli/decode.ts';
+export { encodeThinCli, thinCliHello } from './thin-cli/encode.ts';
+export { thinCliVersion, type ThinCliMessage } from './thin-cli/message.ts';
 export { WireError, type WireErrorCode } from './wire-error.ts';
 export { defaultWireLimits, type WireLimits } from './wire-limits.ts';
 export type { TypedValue, WireMember, WireType } from './wire-type.ts';

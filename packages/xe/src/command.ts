@@ -20,11 +20,8 @@ export interface Exchange {
    * @throws UsageError when it cannot be read, or is longer than is of use
    */
   readonly readFile: (path: string) => Promise<Uint8Array>;
-  /**
-   * Writes a file of the user's.
-   * @throws UsageError when it cannot be written, or is there already
-   */
-  readonly writeFile: (path: string, data: Uint8Array) => Promise<void>;
+  /** A line that the user types; absent where nobody can be asked. */
+  readonly ask?: () => Promise<string>;
   /** Joins the user's terminal with the text console of a VM until either ends. */
   readonly attach: (vm: string) => Promise<void>;
 }

@@ -18,4 +18,5 @@ export { preparedCommand, runCommand, type CommandLine, type Terminal } from './
 export { guestsOf, recordsOf, type Guest } from './running-guests.ts';
 export type { Interrupts, ShowProgress } from './task.ts';
 export { UsageError } from './usage-error.ts';
-export { isArray, isStruct, textOf } from './wire-text.ts';
+export { isArray, isStruct, parseJson, textOf } from './wire-text.ts';
+export { isSwitch, optionsOf, readWord } from './words.ts';

@@ -1,10 +1,12 @@
 /** Commands about the life of virtual machines. */
 import type { Command, CommandContext } from './command.ts';
 import { bool, printUuid, text } from './command-words.ts';
+import { printable } from './format.ts';
 import { nullRef, type Row } from './records.ts';
 import { byNameOrUuid } from './select.ts';
 import { UsageError } from './usage-error.ts';
 import { givenSr, onVm, ownDisks } from './vm-choice.ts';
+import { textOf } from './wire-text.ts';
 
 const simple = (verb: string, method: string, help: string): Command =>
   onVm(verb, help, {}, async (context, vm) => {
@@ -70,11 +72,30 @@ async function install(context: CommandContext): Promise<void> {
 
 async function uninstall(context: CommandContext, vm: Row): Promise<void> {
   const { rpc } = context;
-  mustForce(context, 'this destroys the VM and its disks');
   const disks = await ownDisks(context, vm);
+  await mustAgree(context, vm, disks);
   if (vm.record['power_state'] !== 'Halted') await context.task('VM.hard_shutdown', vm.ref);
   await rpc.call('VM.destroy', vm.ref);
   for (const disk of disks) await context.task('VDI.destroy', disk);
+}
+
+/** Shows what is going to be lost, and waits for a `yes`. Throws UsageError without one. */
+async function mustAgree(context: CommandContext, vm: Row, disks: readonly string[]): Promise<void> {
+  const { rpc, options, exchange, write } = context;
+  const { ask } = exchange;
+  if (options.force || ask === undefined) {
+    mustForce(context, 'this destroys the VM and its disks');
+    return;
+  }
+  const shown = (text: string): string => (context.outIsTerminal ? printable(text) : text);
+  write('These are about to be destroyed:\n');
+  write(`VM : ${textOf(vm.record['uuid'])} (${shown(textOf(vm.record['name_label']))})\n`);
+  for (const disk of disks) {
+    const [uuid, name] = await Promise.all([rpc.call('VDI.get_uuid', disk), rpc.call('VDI.get_name_label', disk)]);
+    write(`VDI: ${textOf(uuid)} (${shown(textOf(name))})\n`);
+  }
+  write("Type 'yes' to go on.\n");
+  if ((await ask()).trim().toLowerCase() !== 'yes') throw new UsageError('nothing was destroyed');
 }
 
 function mustForce({ options }: CommandContext, what: string): void {

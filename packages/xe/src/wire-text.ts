@@ -15,3 +15,12 @@ export function textOf(value: WireValue | undefined): string {
   if (value === undefined || value === null) return '';
   return JSON.stringify(value);
 }
+
+/** Integers beyond what a double holds stay the text that they are. */
+function keepBigIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  return context?.source !== undefined && /^-?\d+$/.test(context.source) ? context.source : value;
+}
+
+/** JSON as a server writes it; integers beyond what a double holds are their digits. Throws SyntaxError. */
+export const parseJson = (text: string): unknown => JSON.parse(text, /\d{16}/.test(text) ? keepBigIntegers : undefined);

@@ -1,5 +1,5 @@
 /** What the command line of xe says: `xe [options] command key=value …`. */
-import { parseBool, UsageError, type XeOptions } from '@xenolith/xe';
+import { isSwitch, optionsOf, readWord, UsageError, type XeOptions } from '@xenolith/xe';
 
 export interface Server {
   /** `http://HOST:PORT` or `https://HOST:PORT`. */
@@ -27,8 +27,6 @@ export interface XeArguments {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultUrl = 'http://127.0.0.1:8080';
-const switches = ['minimal', 'json', 'multiple', 'force', 'progress'] as const;
-const isSwitch = (name: string): name is (typeof switches)[number] => (switches as readonly string[]).includes(name);
 const valueFlags = ['-s', '-p', '-u', '-pw', '-pwf', '--ca'];
 const bareFlags = ['nossl', 'verify'];
 
@@ -66,35 +64,16 @@ export function parseXeArguments(argv: readonly string[], allVariables: Environm
     } else if (command === undefined) {
       command = word;
     } else {
-      readWord(word, values, words, on);
+      readWord(word, { values, words, on });
     }
   }
   return {
     server: readServer(flags, on, environment, defaults(environment['XE_EXTRA_ARGS'] ?? '', rcText)),
-    options: {
-      minimal: on.has('minimal'),
-      json: on.has('json'),
-      multiple: on.has('multiple'),
-      force: on.has('force'),
-      progress: on.has('progress'),
-    },
+    options: optionsOf(on),
     command,
     values,
     words,
   };
-}
-
-function readWord(word: string, values: Map<string, string>, words: string[], on: Set<string>): void {
-  const mark = word.indexOf('=');
-  if (mark < 0) {
-    words.push(word);
-    return;
-  }
-  const key = word.slice(0, mark);
-  const value = word.slice(mark + 1);
-  if (key === '') throw new UsageError(`${word}: expected key=value`);
-  if (!isSwitch(key)) values.set(key, value);
-  else if (parseBool(value, key)) on.add(key);
 }
 
 /** The `server=…,port=…,username=…` of XE_EXTRA_ARGS, and the same in lines of `~/.xe`, as users of xe have them. */

@@ -1,4 +1,4 @@
-/** Files and the terminal of who runs xe. */
+/** The files and the terminal of who runs xe. */
 import { UsageError, type Exchange } from '@xenolith/xe';
 import type { ServerRpc } from './rpc.ts';
 
@@ -8,7 +8,7 @@ const fileBytesMax = 64 * 1024 * 1024;
 const words = (path: string, error: unknown): string =>
   `${path}: ${error instanceof Error ? error.message : String(error)}`;
 
-/** Reads and writes files here, and joins this terminal with consoles of the server. */
+/** Reads files here, and joins this terminal with consoles of the server. */
 export const fileExchange = (rpc: ServerRpc): Exchange => ({
   async readFile(path) {
     const { readFile, stat } = await import('node:fs/promises');
@@ -19,18 +19,21 @@ export const fileExchange = (rpc: ServerRpc): Exchange => ({
       throw new UsageError(words(path, error));
     }
   },
-  async writeFile(path, data) {
-    if (path === '') {
-      process.stdout.write(data);
-      return;
-    }
-    const { writeFile } = await import('node:fs/promises');
-    await writeFile(path, data, { flag: 'wx' }).catch((error: unknown) => {
-      throw new UsageError(words(path, error));
-    });
-  },
+  ...(process.stdin.isTTY ? { ask: typedLine } : {}),
   async attach(vm) {
     const { attach } = await import('./console.ts');
     await attach(rpc, vm);
   },
 });
+
+/** The next line of the terminal; nothing at its end. */
+async function typedLine(): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin });
+  try {
+    for await (const line of lines) return line;
+    return '';
+  } finally {
+    lines.close();
+  }
+}

@@ -2,7 +2,7 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { builtinHttp, builtinHttps } from './builtin-http.ts';
 import type { WireValue } from '@xenolith/wire';
-import { ApiError, ConnectionError, type Rpc } from '@xenolith/xe';
+import { ApiError, ConnectionError, parseJson, type Rpc } from '@xenolith/xe';
 
 /** Where a server is, and whom to believe that it is the one. */
 export interface ServerAddress {
@@ -70,17 +70,11 @@ export async function connect(server: ServerAddress, user: string, password: str
   };
 }
 
-/** Integers beyond what a double holds stay the text that they are. */
-function keepBigIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  return context?.source !== undefined && /^-?\d+$/.test(context.source) ? context.source : value;
-}
-
 /** The result in the text of an answer. Throws ApiError for a refusal, ConnectionError for what is no answer. */
 export function readAnswer(text: string): WireValue {
   let answer: unknown;
   try {
-    answer = JSON.parse(text, /\d{16}/.test(text) ? keepBigIntegers : undefined);
+    answer = parseJson(text);
   } catch {
     throw new ConnectionError('the server did not answer in JSON');
   }

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { Log } from '@xenolith/xapi';
+import { tellApart } from './first-line.ts';
 import type { HttpLimits } from './limits.ts';
 import { rawRefusal } from './refuse.ts';
 
@@ -24,6 +25,8 @@ export interface HttpHandlers {
   upgrades(request: IncomingMessage): boolean;
   /** `CONNECT`, or an `Upgrade` that is taken: the connection is the handler's from here on. */
   tunnel(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** A connection that begins with `POST /cli`, paused, from its first byte: what follows is no HTTP. */
+  thinCli(socket: Socket): void;
 }
 
 export interface ListenerOptions {
@@ -107,9 +110,20 @@ function bind(server: Server, { host, port }: ListenerOptions): Promise<void> {
 
 /** Puts the look at the first byte before the server's own reading. Gives the set of open connections. */
 function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
-  const { limits, tls, log } = options;
+  const { handlers, limits, tls, log } = options;
   const [serveHttp] = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
+  const giveHttp = (socket: Socket): void => {
+    socket.setTimeout(0);
+    socket.removeAllListeners('timeout');
+    serveHttp?.call(server, socket);
+    socket.resume();
+  };
+  const giveThinCli = (socket: Socket): void => {
+    socket.setTimeout(0);
+    socket.removeAllListeners('timeout');
+    handlers.thinCli(socket);
+  };
   const tlsServer: TlsServer = createTlsServer(
     {
       key: tls.key,
@@ -118,7 +132,10 @@ function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
       ALPNProtocols: ['http/1.1'],
       handshakeTimeout: limits.firstByteMs,
     },
-    (secured) => serveHttp?.call(server, secured),
+    (secured) => {
+      secured.setTimeout(limits.firstByteMs, () => secured.destroy());
+      tellApart(secured, { http: () => giveHttp(secured), thinCli: () => giveThinCli(secured) });
+    },
   );
   tlsServer.on('tlsClientError', (error, socket) => {
     log.info('TLS handshake failed', { error: error.message });
@@ -137,18 +154,26 @@ function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
     };
     socket.once('end', giveUp);
     socket.once('data', (chunk: Buffer) => {
-      socket.off('end', giveUp);
-      socket.setTimeout(0);
-      socket.removeAllListeners('timeout');
       // Paused, so that the byte waits for its reader; TLS takes what has come with the connection itself.
       socket.pause();
       socket.unshift(chunk);
       if (chunk[0] === tlsHandshakeRecord) {
+        socket.off('end', giveUp);
+        socket.setTimeout(0);
+        socket.removeAllListeners('timeout');
         tlsServer.emit('connection', socket);
-      } else {
-        serveHttp?.call(server, socket);
-        socket.resume();
+        return;
       }
+      tellApart(socket, {
+        http: () => {
+          socket.off('end', giveUp);
+          giveHttp(socket);
+        },
+        thinCli: () => {
+          socket.off('end', giveUp);
+          giveThinCli(socket);
+        },
+      });
     });
   });
   return sockets;

@@ -11,6 +11,7 @@ import { healthHandler, welcomeHandler } from './pages.ts';
 import { refuse, refuseTunnel, refuseUnread } from './refuse.ts';
 import { parseTarget, Router } from './router.ts';
 import { corsHandler, jsonRpcHandler, xmlRpcHandler } from './rpc.ts';
+import { thinCliPath, thinCliServer } from './thin-cli.ts';
 
 export interface ServeOptions {
   readonly xapi: Xapi;
@@ -41,6 +42,12 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
   const router = new Router([
     { method: 'POST', prefix: '/', handler: xml },
     { method: 'POST', prefix: '/jsonrpc', handler: jsonRpcHandler(rpc) },
+    {
+      method: 'POST',
+      prefix: thinCliPath,
+      exact: true,
+      handler: (message) => refuseUnread(message, 400, 'The thin CLI begins a connection of its own.', limits.lingerMs),
+    },
     // Also of `*`, which is the server as a whole.
     { method: 'OPTIONS', prefix: '', handler: corsHandler },
     { method: 'GET', prefix: '/', exact: true, handler: welcomeHandler(xapi) },
@@ -98,5 +105,5 @@ function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
     });
   };
 
-  return { request, expectation, unmet, upgrades, tunnel };
+  return { request, expectation, unmet, upgrades, tunnel, thinCli: thinCliServer({ xapi, limits, log }) };
 }
