@@ -253,7 +253,7 @@ export interface HostFiles {
   space(directory: string): Promise<{ readonly totalBytes: Bytes; readonly freeBytes: Bytes }>;
   /** Makes a sparse raw image of zeros. Fails when the file exists. */
   createImage(path: string, sizeBytes: Bytes): Promise<void>;
-  /** Copies an image, keeping holes; whole or not at all under the new name. */
+  /** Copies an image, keeping holes, and sharing blocks where the file system can; whole or not at all under the new name. */
   copyImage(from: string, to: string): Promise<void>;
   /** Grows (never shrinks) a raw image. */
   resizeImage(path: string, sizeBytes: Bytes): Promise<void>;

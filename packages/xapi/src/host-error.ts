@@ -37,3 +37,12 @@ export function isOutcomeKnown(error: unknown): boolean {
   if (error instanceof XapiError) return error.code !== 'CANNOT_CONTACT_HOST';
   return error instanceof HostError && error.code !== 'unreachable' && error.code !== 'timeout';
 }
+
+/** A domain that ended by itself a moment before it was to be ended is as good. */
+export async function goneIsFine(action: Promise<void>): Promise<void> {
+  try {
+    await action;
+  } catch (error) {
+    if (!(error instanceof HostError && error.code === 'no-such-domain')) throw error;
+  }
+}

@@ -8,6 +8,7 @@ import { newDevice, newDisk } from '../testing/new-objects.ts';
 interface Disk {
   readonly uuid: string;
   readonly location: string;
+  readonly name_label: string;
   readonly virtual_size: number;
   readonly managed: boolean;
   readonly missing: boolean;
@@ -78,6 +79,7 @@ const disksByVm = async (pool: ModelPool, name: string): Promise<readonly number
 
 interface Deed {
   readonly name: string;
+  readonly prepare?: (scene: Scene) => Promise<unknown>;
   readonly act: (scene: Scene) => Promise<unknown>;
   /** Whether it was done, or not at all; anything between is for it to refuse. */
   readonly isDone: (scene: Scene) => Promise<boolean>;
@@ -97,6 +99,7 @@ const deeds: readonly Deed[] = [
     isDone: made,
   },
   { name: 'VDI.clone', act: ({ pool, disk }) => pool.call('VDI.clone', disk), isDone: made },
+  { name: 'VDI.snapshot', act: ({ pool, disk }) => pool.call('VDI.snapshot', disk), isDone: made },
   { name: 'VDI.copy', act: ({ pool, disk, sr }) => pool.call('VDI.copy', disk, sr), isDone: made },
   {
     name: 'VDI.resize',
@@ -128,6 +131,31 @@ const deeds: readonly Deed[] = [
     },
   },
   {
+    name: 'VM.snapshot',
+    act: ({ pool, vm }) => pool.call('VM.snapshot', vm, 'copy'),
+    isDone: async ({ pool, vm }) => {
+      const count = (await disksOf(pool)).length;
+      const snapshots = (await pool.call<readonly string[]>('VM.get_snapshots', vm)).length;
+      return oneOf([count, snapshots, await disksByVm(pool, 'copy')], [2, 0, []], [4, 1, [2]]);
+    },
+  },
+  {
+    name: 'VM.revert',
+    prepare: async ({ pool, vm, disk }) => {
+      await pool.call('VM.snapshot', vm, 'copy');
+      await pool.call('VDI.set_name_label', disk, 'changed');
+    },
+    act: async ({ pool, vm }) => {
+      const [snapshot = ''] = await pool.call<readonly string[]>('VM.get_snapshots', vm);
+      await pool.call('VM.revert', snapshot);
+    },
+    isDone: async ({ pool }) => {
+      const disks = await disksOf(pool);
+      expect([await disksByVm(pool, 'original'), await disksByVm(pool, 'copy')]).toEqual([[2], [2]]);
+      return oneOf([disks.length, disks.some(({ name_label }) => name_label === 'changed')], [4, true], [4, false]);
+    },
+  },
+  {
     name: 'VM.provision',
     act: ({ pool, template }) => pool.call('VM.provision', template),
     isDone: async ({ pool, template }) => {
@@ -142,11 +170,12 @@ const deeds: readonly Deed[] = [
 const stepsMax = 200;
 
 describe.each(['killed', 'host lost'] satisfies Mishap[])('%s', (mishap) => {
-  test.each(deeds)('in the middle of $name: all of it or nothing', async ({ name, act, isDone }) => {
+  test.each(deeds)('in the middle of $name: all of it or nothing', async ({ name, prepare, act, isDone }) => {
     const outcomes = new Set<boolean>();
     for (let step = 0; ; step++) {
       expect(step).toBeLessThan(stepsMax);
       const here = await scene();
+      await prepare?.(here);
       const wentWrong = await here.pool.befall(mishap, step, () => act(here));
       await expectWhole(here);
       const done = await isDone(here);

@@ -139,7 +139,7 @@ describe('a disk and its users', () => {
     await pool.call('VM.hard_shutdown', vm);
     const work = pool.call(method, disk, ...args);
     expect(allowed('VDI', disk)).toEqual(
-      operation === 'clone' || operation === 'copy' ? ['clone', 'copy', 'update'] : [],
+      operation === 'clone' || operation === 'copy' ? ['clone', 'copy', 'update', 'snapshot'] : [],
     );
     expect(allowed('VBD', vbd)).toEqual([]);
     const [done, refused] = await together(work, start(vm));
@@ -240,7 +240,7 @@ describe('allowed operations', () => {
     const before = operations();
     expect(before[sr]).toContain('vdi_create');
     expect(before[sr]).not.toContain('unplug');
-    expect(before[busy]).toEqual(['update']);
+    expect(before[busy]).toEqual(['update', 'snapshot']);
     expect([before[vbd], before[vif]]).toEqual([['attach'], ['attach']]);
     await pool.reopen();
     expect(operations()).toEqual(before);

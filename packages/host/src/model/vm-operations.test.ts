@@ -32,6 +32,8 @@ const calls: readonly Call[] = [
   ['make_into_template', () => [false], 'set_is_a_template'],
   ['changing_VCPUs', () => ['1'], 'set_VCPUs_max'],
   ['changing_dynamic_range', () => [String(2 ** 26)], 'set_memory_dynamic_min'],
+  ['snapshot', () => ['snapshot']],
+  ['checkpoint', () => ['checkpoint']],
   ['destroy', () => []],
 ];
 
@@ -41,6 +43,7 @@ const stateErrors = new Set([
   'OTHER_OPERATION_IN_PROGRESS',
   'OPERATION_BLOCKED',
   'VM_IS_TEMPLATE',
+  'VM_IS_SNAPSHOT',
   'PROVISION_ONLY_ALLOWED_ON_TEMPLATE',
   'OPERATION_NOT_ALLOWED',
   'VM_HAS_NO_SUSPEND_VDI',

@@ -241,7 +241,7 @@ export class ModelPool {
   /** Images are those that suspended VMs have, as records and as files. */
   #strayImages(): readonly string[] {
     const { db } = this;
-    const used = new Set(this.guests().map(([, { suspend_VDI }]) => suspend_VDI));
+    const used = new Set([...db.all('VM')].map(([, { suspend_VDI }]) => suspend_VDI));
     const images = [...db.all('VDI')].filter(([, { type }]) => type === 'suspend');
     const files = new Set(
       [...this.machines.values()].flatMap(({ files: { paths } }) =>

@@ -42,7 +42,7 @@ export function xlFiles(transport: Transport): HostFiles {
       const [source, target, part] = [pathWord(from), pathWord(to), pathWord(copying(to))];
       const text =
         `[ -e ${target} ] && { echo "File exists" >&2; exit ${scriptExit.exists}; }; ` +
-        `cp --sparse=always -- ${source} ${part} && mv -T -- ${part} ${target} || { rm -f -- ${part}; exit 1; }`;
+        `cp --reflink=auto --sparse=always -- ${source} ${part} && mv -T -- ${part} ${target} || { rm -f -- ${part}; exit 1; }`;
       await run(`cp ${from} ${to}`, text, { timeLimitMs: copyLimitMs, lane: 'work' });
     },
     async resizeImage(path, sizeBytes) {

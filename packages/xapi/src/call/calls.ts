@@ -16,10 +16,7 @@ import { taskCalls } from './task.ts';
 import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
 import { vifCalls } from './vif.ts';
-import { vmLifeCalls } from './vm-life.ts';
-import { vmMemoryCalls } from './vm-memory.ts';
-import { vmPowerCalls } from './vm-power.ts';
-import { vmSchedulingCalls } from './vm-scheduling.ts';
+import { vmCalls } from './vm.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PBD: pbdCalls,
@@ -27,7 +24,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VBD: vbdCalls,
   VDI: vdiCalls,
   VIF: vifCalls,
-  VM: { ...vmLifeCalls, ...vmMemoryCalls, ...vmPowerCalls, ...vmSchedulingCalls },
+  VM: vmCalls,
   auth: authCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,

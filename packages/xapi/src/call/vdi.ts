@@ -3,6 +3,7 @@ import { nullRef } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { updateDiskOperations } from '../storage/allowed-operations.ts';
 import { lookAtDisk } from '../storage/scan.ts';
+import { finishSnapshots, makeSnapshots } from '../storage/snapshot.ts';
 import { withVdiOperation } from '../storage/under-way.ts';
 import { usesOf } from '../storage/vdi-operations.ts';
 import { destroyDisk, forgetDisk, makeCopy, makeDisk, resizeDisk } from '../storage/vdi-work.ts';
@@ -28,6 +29,11 @@ export const vdiCalls = {
     const copy = await makeCopy(call, vdi, 'copy', sr === nullRef() ? undefined : sr);
     call.xapi.disks.finish([copy]);
     return copy;
+  },
+  snapshot: async (call, { vdi }) => {
+    const snapshots = await makeSnapshots(call, [vdi]);
+    finishSnapshots(call.xapi, snapshots);
+    return snapshots.get(vdi) ?? nullRef();
   },
   resize: (call, { vdi, size }) => resizeDisk(call, vdi, size),
   forget: ({ xapi }, { vdi }) => forgetDisk(xapi, vdi),

@@ -23,7 +23,7 @@ export interface AttachSituation {
 }
 
 /** Operations on a disk that only read it, so that others may. */
-const onlyRead: ReadonlySet<VdiOperation> = new Set(['clone', 'copy', 'update']);
+const onlyRead: ReadonlySet<VdiOperation> = new Set(['clone', 'copy', 'snapshot', 'update']);
 
 /** Why a disk cannot be attached now, or undefined when it can. */
 export function attachRefusal({ ref, vdi, writes, others }: AttachSituation): XapiError | undefined {

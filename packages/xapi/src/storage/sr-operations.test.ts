@@ -23,7 +23,7 @@ function situation(changes: Partial<SrSituation> = {}): SrSituation {
 const allowed = (changes: Partial<SrSituation>): readonly string[] =>
   operations.filter((operation) => srOperationRefusal(situation(changes), operation) === undefined);
 
-const files = ['scan', 'update', 'vdi_create', 'vdi_clone', 'vdi_copy', 'vdi_resize', 'vdi_destroy'];
+const files = ['scan', 'update', 'vdi_create', 'vdi_clone', 'vdi_copy', 'vdi_snapshot', 'vdi_resize', 'vdi_destroy'];
 const records = ['vdi_forget', 'pbd_create', 'plug'];
 
 test.each<readonly [string, Partial<SrSituation>, readonly string[]]>([
@@ -57,7 +57,7 @@ test.each<readonly [SrOperation, Partial<SrSituation>, string]>([
   ['unplug', { heldDisk: ref<'VDI'>('OpaqueRef:disk') }, 'VDI_IN_USE(OpaqueRef:disk, unplug)'],
   ['vdi_create', { srRefusal: offline }, 'HOST_OFFLINE(OpaqueRef:host)'],
   ['scan', { sr: { type: 'lvm', current_operations: {} } }, 'SR_OPERATION_NOT_SUPPORTED(OpaqueRef:sr)'],
-  ['vdi_snapshot', {}, 'NOT_IMPLEMENTED(SR.vdi_snapshot)'],
+  ['vdi_mirror', {}, 'NOT_IMPLEMENTED(SR.vdi_mirror)'],
   [
     'unplug',
     { sr: { type: 'file', current_operations: { task: 'vdi_copy' } } },

@@ -32,6 +32,7 @@ export const srRules: Readonly<Partial<Record<SrOperation, Rule>>> = {
   vdi_create: work,
   vdi_clone: work,
   vdi_copy: work,
+  vdi_snapshot: work,
   vdi_resize: work,
   vdi_destroy: work,
   vdi_forget: { needsHost: false },

@@ -9,9 +9,16 @@ import type { Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { HostFiles } from '../host-driver.ts';
+import { isOutcomeKnown } from '../host-error.ts';
 import type { Xapi } from '../xapi.ts';
 import { updateDiskOperations, updateOwnSrOperations } from './allowed-operations.ts';
 import { hostOfSr, vdiPath } from './vdi-path.ts';
+
+/** What the names of memory images end with. */
+export const imageEnding = '.save';
+
+/** In `sm_config` of a snapshot that is being made: the uuids of the VMs that stand still for it, commas between. */
+export const stilledKey = 'xenolith:stilled';
 
 export class UnfinishedDisks {
   readonly #xapi: Xapi;
@@ -34,7 +41,8 @@ export class UnfinishedDisks {
     const { db, hosts } = this.#xapi;
     const vdi = db.create('VDI', { ...fields, managed: false });
     this.#atWork.add(vdi);
-    db.update('VDI', vdi, { location: `${db.get('VDI', vdi).uuid}.raw` });
+    const ending = fields.type === 'suspend' ? imageEnding : '.raw';
+    db.update('VDI', vdi, { location: `${db.get('VDI', vdi).uuid}${ending}` });
     try {
       await db.durable();
       await hosts.onFiles(host, async (files) => {
@@ -67,6 +75,23 @@ export class UnfinishedDisks {
   }
 
   /**
+   * Takes whole disks away that something else is in the place of. That they go is written at once, so it is in one
+   * commit with what replaces them. What cannot be removed now is when its host answers again.
+   */
+  async retire(vdis: readonly Ref<'VDI'>[]): Promise<void> {
+    const { db } = this.#xapi;
+    for (const vdi of vdis) {
+      this.#atWork.add(vdi);
+      db.update('VDI', vdi, { managed: false });
+      updateDiskOperations(this.#xapi, vdi);
+      updateAllocation(this.#xapi, db.get('VDI', vdi).SR);
+    }
+    if (vdis.length === 0) return;
+    await db.durable();
+    await this.abandon(vdis);
+  }
+
+  /**
    * Takes a whole disk away. From the moment its record says so, durably, it will go: when the host is lost before
    * its file is removed, then when it answers again.
    * @throws XapiError the host's refusal; the disk is whole again when the host said that it could not
@@ -96,8 +121,27 @@ export class UnfinishedDisks {
     for (const vdi of left) {
       if (this.#atWork.has(vdi) || !db.has('VDI', vdi)) continue;
       this.#atWork.add(vdi);
-      await this.#removeOrLeave(vdi);
+      if (await this.#letGoOn(vdi)) await this.#removeOrLeave(vdi);
+      this.#atWork.delete(vdi);
     }
+  }
+
+  /** Lets VMs go on that stand still for a snapshot that nobody makes any more. Whether none does any longer. */
+  async #letGoOn(vdi: Ref<'VDI'>): Promise<boolean> {
+    const { db, hosts, log } = this.#xapi;
+    const uuids = db.get('VDI', vdi).sm_config[stilledKey]?.split(',') ?? [];
+    for (const uuid of uuids) {
+      const vm = db.byUuid('VM', uuid);
+      if (vm === undefined || !db.has('host', db.get('VM', vm).resident_on)) continue;
+      try {
+        await hosts.driveDomain(vm, (driver, domain) => driver.unpause(domain));
+      } catch (error) {
+        // It may run already, or be another domain by now; what the host was not asked is asked when it answers.
+        log.info('a VM that stood still for a snapshot was not let go on', { vm: uuid, error: String(error) });
+        if (!isOutcomeKnown(error) || (error instanceof XapiError && error.code === 'HOST_OFFLINE')) return false;
+      }
+    }
+    return true;
   }
 
   async #removeOrLeave(vdi: Ref<'VDI'>): Promise<void> {

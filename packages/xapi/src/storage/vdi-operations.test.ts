@@ -35,36 +35,39 @@ const suspended = { writes: true, runs: false };
 const inUse = (operation: string): string => `VDI_IN_USE(OpaqueRef:disk, ${operation})`;
 const busy = (operation: string): string => `OTHER_OPERATION_IN_PROGRESS(VDI, OpaqueRef:disk, ${operation}, task)`;
 
-/** What each operation is refused with, in the order clone, copy, resize, destroy, forget, update; '' is accepted. */
+/** What needs the image is refused; in the order of the table. */
+const onImages = (refusal: string): readonly string[] => [refusal, refusal, refusal, '', '', '', refusal];
+
+/** What each operation is refused with, in the order clone, copy, resize, destroy, forget, update, snapshot; '' is accepted. */
 const table: readonly (readonly [string, Changes, readonly string[]])[] = [
-  ['a free disk', {}, ['', '', '', '', '', '']],
+  ['a free disk', {}, ['', '', '', '', '', '', '']],
   ['one that is not whole', { vdi: { managed: false } }, operations.map(() => 'VDI_NOT_MANAGED(OpaqueRef:disk)')],
   [
     'one that a guest writes',
     { uses: [writer] },
-    [...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)), ''],
+    [...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)), '', ''],
   ],
   [
     'one that guests read',
     { uses: [reader, reader] },
-    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), ''],
+    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '', ''],
   ],
-  ['one of a suspended VM', { uses: [suspended] }, ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '']],
+  [
+    'one of a suspended VM',
+    { uses: [suspended] },
+    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '', ''],
+  ],
   [
     'the memory of a suspended VM',
     { isMemory: true, vdi: { type: 'suspend' } },
-    [...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)), ''],
+    [
+      ...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)),
+      '',
+      'VDI_INCOMPATIBLE_TYPE(OpaqueRef:disk, suspend)',
+    ],
   ],
-  [
-    'memory that no VM needs',
-    { vdi: { type: 'suspend' } },
-    [...Array.from({ length: 3 }, () => 'VDI_INCOMPATIBLE_TYPE(OpaqueRef:disk, suspend)'), '', '', ''],
-  ],
-  [
-    'one whose file is gone',
-    { vdi: { missing: true } },
-    [...Array.from({ length: 3 }, () => 'VDI_MISSING(OpaqueRef:sr, OpaqueRef:disk)'), '', '', ''],
-  ],
+  ['memory that no VM needs', { vdi: { type: 'suspend' } }, onImages('VDI_INCOMPATIBLE_TYPE(OpaqueRef:disk, suspend)')],
+  ['one whose file is gone', { vdi: { missing: true } }, onImages('VDI_MISSING(OpaqueRef:sr, OpaqueRef:disk)')],
   [
     'one on a host that does not answer',
     { srRefusal: offline },
@@ -73,7 +76,7 @@ const table: readonly (readonly [string, Changes, readonly string[]])[] = [
   [
     'one that is being copied',
     { vdi: { current_operations: { task: 'copy' } } },
-    ['', '', busy('copy'), busy('copy'), busy('copy'), ''],
+    ['', '', busy('copy'), busy('copy'), busy('copy'), '', ''],
   ],
   [
     'one that is being destroyed',
@@ -89,7 +92,7 @@ const table: readonly (readonly [string, Changes, readonly string[]])[] = [
 
 test.each(table)('%s', (_name, changes, expected) => {
   const refusals = operations.map((operation) => vdiRefusal(situation(changes), operation)?.message ?? '');
-  expect(operations).toEqual(['clone', 'copy', 'resize', 'destroy', 'forget', 'update']);
+  expect(operations).toEqual(['clone', 'copy', 'resize', 'destroy', 'forget', 'update', 'snapshot']);
   expect(refusals).toEqual(expected);
 });
 
@@ -135,7 +138,9 @@ describe('in every situation', () => {
       for (const operation of ['clone', 'copy'] as const) {
         if (vdiRefusal(each, operation) !== undefined) continue;
         expect(each.uses).not.toContainEqual(writer);
-        expect(['clone', 'copy', 'update', undefined]).toContain(Object.values(each.vdi.current_operations)[0]);
+        expect(['clone', 'copy', 'snapshot', 'update', undefined]).toContain(
+          Object.values(each.vdi.current_operations)[0],
+        );
         expect(each.vdi.missing).toBe(false);
       }
     }

@@ -36,6 +36,8 @@ export const vdiRules: Readonly<Partial<Record<VdiOperation, Rule>>> = {
   destroy: { blockedBy: 'use', needsHost: true, needsImage: false },
   forget: { blockedBy: 'use', needsHost: false, needsImage: false },
   update: { blockedBy: 'nothing', needsHost: true, needsImage: false, shares: true },
+  // A guest that writes it stands still meanwhile (snapshot.ts).
+  snapshot: { blockedBy: 'nothing', needsHost: true, needsImage: true, shares: true },
 };
 
 /** A VM's hold on a disk. A suspended VM holds its disks: its memory knows what is on them. */
@@ -54,7 +56,7 @@ function useBy(db: Database, ref: Ref<'VBD'>): DiskUse | undefined {
   // A start that nobody heard the end of may have made a domain: the VM is promised to its host until a picture tells.
   const promised = vm !== undefined && db.has('host', vm.scheduled_to_be_resident_on);
   const attaching = promised || Object.keys(vbd.current_operations).length > 0;
-  const alive = vm !== undefined && !vm.is_control_domain && vm.power_state !== 'Halted';
+  const alive = vm !== undefined && !vm.is_control_domain && !vm.is_a_snapshot && vm.power_state !== 'Halted';
   if (vbd.empty || !(vbd.currently_attached || attaching || alive)) return undefined;
   const runs = vbd.currently_attached || attaching || vm?.power_state !== 'Suspended';
   return { vbd: ref, vm: vbd.VM, writes: vbd.mode === 'RW', runs };
@@ -72,9 +74,10 @@ function suspendedInto(db: Database, ref: Ref<'VDI'>, vdi: RecordOf<'VDI'>): Ref
   return undefined;
 }
 
-/** Whether a VM holds a disk, or needs it as its memory. */
+/** Whether a VM holds a disk, or needs it as its memory. A snapshot waits, and needs nothing of a host. */
 export function isHeld(db: Database, ref: Ref<'VDI'>): boolean {
-  return usesOf(db, ref).length > 0 || suspendedInto(db, ref, db.get('VDI', ref)) !== undefined;
+  const owner = suspendedInto(db, ref, db.get('VDI', ref));
+  return usesOf(db, ref).length > 0 || (owner !== undefined && !db.get('VM', owner).is_a_snapshot);
 }
 
 /** What the decision is made from. */

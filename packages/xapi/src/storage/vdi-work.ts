@@ -37,7 +37,7 @@ export async function makeDisk(work: Work, fields: DiskFields): Promise<Ref<'VDI
 }
 
 /** What a copy of a disk has of it. */
-const inherited = [
+export const inheritedByCopies = [
   'name_label',
   'name_description',
   'type',
@@ -64,7 +64,7 @@ export async function makeCopy(
       const source = db.get('VDI', from);
       const host = hostOfBoth(db, source.SR, target, isLive(work.xapi));
       const path = vdiPath(db, source, host);
-      const fields = Object.fromEntries(inherited.map((name) => [name, source[name]]));
+      const fields = Object.fromEntries(inheritedByCopies.map((name) => [name, source[name]]));
       return disks.make({ ...fields, SR: target }, host, (files, to) => files.copyImage(path, to));
     }),
   );

@@ -31,6 +31,10 @@ const table: Readonly<Partial<Record<VmOperation, readonly PowerState[]>>> = {
   awaiting_memory_live: ['Running'],
   clone: ['Halted'],
   copy: ['Halted'],
+  snapshot: states,
+  checkpoint: ['Paused', 'Running', 'Suspended'],
+  reverting: states,
+  revert: states,
   unpause: ['Paused'],
   resume: ['Suspended'],
   resume_on: ['Suspended'],
@@ -55,7 +59,8 @@ describe('in each power state', () => {
       const accepted = table[operation];
       const expected = accepted === undefined ? 'NOT_IMPLEMENTED' : 'VM_BAD_POWER_STATE';
       const is_a_template = operation === 'provision';
-      expect(codeOf({ power_state, is_a_template }, operation)).toBe(
+      const is_a_snapshot = operation === 'revert';
+      expect(codeOf({ power_state, is_a_template, is_a_snapshot }, operation)).toBe(
         accepted?.includes(power_state) === true ? undefined : expected,
       );
     },
@@ -76,6 +81,7 @@ describe('beside others', () => {
   const always = ['hard_shutdown', 'power_state_reset', 'get_boot_record', 'assert_operation_valid'];
   const hard = ['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy'];
   const copies = ['clone', 'copy'];
+  const stilling = ['snapshot', 'checkpoint', 'reverting'];
 
   test.each(alone.flatMap((operation) => alone.map((other) => [operation, other] as const)))(
     '%s while %s is under way',
@@ -83,7 +89,7 @@ describe('beside others', () => {
       const expected =
         always.includes(operation) ||
         operation === 'update_allowed_operations' ||
-        (operation === 'hard_reboot' && !hard.includes(other)) ||
+        (operation === 'hard_reboot' && !hard.includes(other) && !stilling.includes(other)) ||
         (copies.includes(operation) && copies.includes(other));
       expect(allowedBeside(operation, [other])).toBe(expected);
     },
@@ -143,6 +149,30 @@ describe('the first reason counts', () => {
     expect(codeOf({ is_a_template: true }, operation)).toBe(code);
   });
 
+  test.each<[VmOperation, Partial<RecordOf<'VM'>>, string | undefined]>([
+    ['revert', { power_state: 'Halted' }, undefined],
+    ['revert', { power_state: 'Suspended' }, undefined],
+    ['clone', { power_state: 'Suspended' }, undefined],
+    ['copy', { power_state: 'Halted' }, undefined],
+    ['copy', { power_state: 'Running' }, 'VM_BAD_POWER_STATE'],
+    ['destroy', { power_state: 'Suspended' }, undefined],
+    ['hard_shutdown', { power_state: 'Suspended' }, undefined],
+    ['assert_operation_valid', {}, undefined],
+    ['start', {}, 'VM_IS_SNAPSHOT'],
+    ['provision', {}, 'VM_IS_SNAPSHOT'],
+    ['snapshot', {}, 'VM_IS_SNAPSHOT'],
+    ['resume', { power_state: 'Suspended' }, 'VM_IS_SNAPSHOT'],
+    ['make_into_template', {}, 'VM_IS_SNAPSHOT'],
+    ['power_state_reset', {}, 'VM_IS_SNAPSHOT'],
+  ])('a snapshot: %s of %j is %s', (operation, vm, code) => {
+    expect(codeOf({ is_a_template: true, is_a_snapshot: true, ...vm }, operation)).toBe(code);
+  });
+
+  test('only a snapshot is reverted to', () => {
+    expect(codeOf({}, 'revert')).toBe('REVERT_ONLY_ALLOWED_ON_SNAPSHOT');
+    expect(codeOf({ is_a_template: true }, 'revert')).toBe('VM_IS_TEMPLATE');
+  });
+
   test('a default template cannot be destroyed', () => {
     expect(codeOf({ is_a_template: true, is_default_template: true }, 'destroy')).toBe(
       'VM_CANNOT_DELETE_DEFAULT_TEMPLATE',
@@ -155,8 +185,9 @@ describe('the first reason counts', () => {
       operation,
     );
     const is_a_template = operation === 'provision';
-    expect(codeOf({ is_a_template, ...(power_state === undefined ? {} : { power_state }) }, operation, true)).toBe(
-      free ? undefined : 'HOST_OFFLINE',
-    );
+    const is_a_snapshot = operation === 'revert';
+    expect(
+      codeOf({ is_a_template, is_a_snapshot, ...(power_state === undefined ? {} : { power_state }) }, operation, true),
+    ).toBe(free ? undefined : 'HOST_OFFLINE');
   });
 });

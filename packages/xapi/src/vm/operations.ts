@@ -18,6 +18,10 @@ interface Rule {
   readonly template?: boolean;
   /** Only a template accepts it; otherwise PROVISION_ONLY_ALLOWED_ON_TEMPLATE. */
   readonly templateOnly?: boolean;
+  /** Whether a snapshot accepts it; otherwise VM_IS_SNAPSHOT. `suspended`: then also one that has a memory image. */
+  readonly snapshot?: true | 'suspended';
+  /** Only a snapshot accepts it; otherwise REVERT_ONLY_ALLOWED_ON_SNAPSHOT. */
+  readonly snapshotOnly?: boolean;
   /** Whether a control domain accepts it. */
   readonly controlDomain?: boolean;
   /** Whether it needs nothing of the host the VM runs on. */
@@ -26,13 +30,20 @@ interface Rule {
 
 const anyState: readonly PowerState[] = ['Halted', 'Paused', 'Running', 'Suspended'];
 const halted: readonly PowerState[] = ['Halted'];
+const withImage: readonly PowerState[] = ['Halted', 'Suspended'];
+
+const always: Rule = { states: anyState, template: true, snapshot: true, controlDomain: true, hostMayBeDead: true };
 
 /** The operations that do something here; XAPI knows more, and what is not here is never allowed. */
 export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   start: { states: halted },
   start_on: { states: halted },
-  clone: { states: halted, template: true },
-  copy: { states: halted, template: true },
+  clone: { states: halted, template: true, snapshot: 'suspended' },
+  copy: { states: halted, template: true, snapshot: 'suspended' },
+  snapshot: { states: anyState },
+  checkpoint: { states: ['Paused', 'Running', 'Suspended'] },
+  revert: { states: anyState, snapshot: true, snapshotOnly: true },
+  reverting: { states: anyState },
   provision: { states: halted, template: true, templateOnly: true },
   make_into_template: { states: halted },
   changing_static_range: { states: halted, template: true },
@@ -49,19 +60,21 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   resume_on: { states: ['Suspended'] },
   clean_shutdown: { states: ['Running'] },
   clean_reboot: { states: ['Running'] },
-  hard_shutdown: { states: ['Paused', 'Running', 'Suspended'] },
+  hard_shutdown: { states: ['Paused', 'Running', 'Suspended'], snapshot: true },
   hard_reboot: { states: ['Paused', 'Running'] },
   shutdown: { states: ['Paused', 'Running', 'Suspended'] },
-  destroy: { states: ['Halted', 'Suspended'], template: true },
+  destroy: { states: ['Halted', 'Suspended'], template: true, snapshot: true },
   get_boot_record: { states: ['Paused', 'Running', 'Suspended'], controlDomain: true, hostMayBeDead: true },
   power_state_reset: { states: anyState, hostMayBeDead: true },
-  assert_operation_valid: { states: anyState, template: true, controlDomain: true, hostMayBeDead: true },
-  update_allowed_operations: { states: anyState, template: true, controlDomain: true, hostMayBeDead: true },
+  assert_operation_valid: always,
+  update_allowed_operations: always,
 };
 
 /** What ends a domain, or may come to that. */
 const hard: ReadonlySet<string> = new Set(['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy']);
 const together: ReadonlySet<string> = new Set(['clone', 'copy']);
+/** What a guest stands still for. Another domain in its place would not, so here XAPI lets more through than we do. */
+const stilling: ReadonlySet<string> = new Set(['snapshot', 'checkpoint', 'reverting']);
 
 /** Whether `operation` may begin while the others are under way. */
 export function allowedBeside(operation: VmOperation, underWay: readonly VmOperation[]): boolean {
@@ -69,7 +82,7 @@ export function allowedBeside(operation: VmOperation, underWay: readonly VmOpera
   if (operation === 'assert_operation_valid' || operation === 'update_allowed_operations') return true;
   if (operation === 'get_boot_record' || operation === 'power_state_reset' || operation === 'hard_shutdown')
     return true;
-  if (operation === 'hard_reboot') return !underWay.some((other) => hard.has(other));
+  if (operation === 'hard_reboot') return !underWay.some((other) => hard.has(other) || stilling.has(other));
   return together.has(operation) && underWay.every((other) => together.has(other));
 }
 
@@ -92,8 +105,9 @@ export function refusalOf(situation: VmSituation, operation: VmOperation): XapiE
   if (rule === undefined) return new XapiError('NOT_IMPLEMENTED', `VM.${operation}`);
   const reason = Object.hasOwn(vm.blocked_operations, operation) ? vm.blocked_operations[operation] : undefined;
   if (reason !== undefined) return new XapiError('OPERATION_BLOCKED', ref, reason);
-  if (!rule.states.includes(vm.power_state)) {
-    return new XapiError('VM_BAD_POWER_STATE', ref, expected(rule.states), vm.power_state.toLowerCase());
+  const states = vm.is_a_snapshot && rule.snapshot === 'suspended' ? withImage : rule.states;
+  if (!states.includes(vm.power_state)) {
+    return new XapiError('VM_BAD_POWER_STATE', ref, expected(states), vm.power_state.toLowerCase());
   }
   const underWay = Object.entries(vm.current_operations);
   const [first] = underWay;
@@ -106,8 +120,19 @@ export function refusalOf(situation: VmSituation, operation: VmOperation): XapiE
   ) {
     return new XapiError('OTHER_OPERATION_IN_PROGRESS', 'VM', ref, first[1], first[0]);
   }
+  const kind = refusalByKind(ref, vm, operation, rule);
+  if (kind !== undefined) return kind;
+  return rule.hostMayBeDead === true ? undefined : refusalByHost(situation);
+}
+
+/** What a template, a snapshot or a control domain does not accept. */
+function refusalByKind(ref: Ref<'VM'>, vm: RecordOf<'VM'>, operation: VmOperation, rule: Rule): XapiError | undefined {
+  // A snapshot is a template to clients as well, with rules of its own.
+  if (vm.is_a_snapshot && rule.snapshot === undefined) return new XapiError('VM_IS_SNAPSHOT', ref, operation);
+  if (vm.is_a_snapshot) return undefined;
   if (vm.is_a_template && rule.template !== true) return new XapiError('VM_IS_TEMPLATE', ref, operation);
   if (!vm.is_a_template && rule.templateOnly === true) return new XapiError('PROVISION_ONLY_ALLOWED_ON_TEMPLATE');
+  if (rule.snapshotOnly === true) return new XapiError('REVERT_ONLY_ALLOWED_ON_SNAPSHOT');
   if (vm.is_default_template && operation === 'provision') {
     return new XapiError('OPERATION_NOT_ALLOWED', 'a default template is cloned before it is provisioned');
   }
@@ -115,7 +140,7 @@ export function refusalOf(situation: VmSituation, operation: VmOperation): XapiE
   if (vm.is_control_domain && rule.controlDomain !== true) {
     return new XapiError('OPERATION_NOT_ALLOWED', `${operation} is not allowed on a control domain`);
   }
-  return rule.hostMayBeDead === true ? undefined : refusalByHost(situation);
+  return undefined;
 }
 
 /** A VM that may have a domain is left alone until the next picture of its host tells. */

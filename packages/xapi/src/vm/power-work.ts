@@ -5,8 +5,8 @@
  */
 import { nullRef, type DomId, type Ref, type Uuid } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
-import { HostError, type DomainConfig, type DomainIdentity, type HostDriver } from '../host-driver.ts';
-import { isOutcomeKnown } from '../host-error.ts';
+import type { DomainConfig, DomainIdentity, HostDriver } from '../host-driver.ts';
+import { goneIsFine, isOutcomeKnown } from '../host-error.ts';
 import { withDevices } from '../storage/under-way.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
@@ -251,13 +251,4 @@ export async function hardReboot(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
     });
   const config = { ...domainConfig(xapi, vm, resident_on), memoryTargetBytes: keptTarget(xapi, vm) };
   await onNodes(xapi, vm, resident_on, config, again);
-}
-
-/** A domain that ended by itself a moment before it was to be ended is as good. */
-export async function goneIsFine(action: Promise<void>): Promise<void> {
-  try {
-    await action;
-  } catch (error) {
-    if (!(error instanceof HostError && error.code === 'no-such-domain')) throw error;
-  }
 }

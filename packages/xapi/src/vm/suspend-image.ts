@@ -8,11 +8,9 @@
 import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { HostError, unfinishedSuffix, type HostFiles } from '../host-driver.ts';
-import { removeDiskRecord } from '../storage/unfinished-disks.ts';
+import { imageEnding, removeDiskRecord } from '../storage/unfinished-disks.ts';
 import { hostOfSr, pbdOf, vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
-
-const imageEnding = '.save';
 
 /** Records where a VM's memory will be saved. @throws XapiError VM_NO_SUSPEND_SR when the host has no repository */
 export function createSuspendVdi(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>): Ref<'VDI'> {
@@ -39,6 +37,16 @@ export function createSuspendVdi(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>): 
   db.update('VDI', vdi, { location: `${db.get('VDI', vdi).uuid}${imageEnding}` });
   db.update('VM', vm, { suspend_VDI: vdi });
   return vdi;
+}
+
+/** A copy of an image that is whole, unfinished as disks are: whoever makes it says whose it is, and finishes it. */
+export async function copySuspendVdi(xapi: Xapi, from: Ref<'VDI'>): Promise<Ref<'VDI'>> {
+  const { db, disks, hosts } = xapi;
+  const { name_label, name_description, SR, type, virtual_size } = db.get('VDI', from);
+  const host = hostOfSr(db, SR, (candidate) => hosts.isLive(candidate));
+  const path = vdiPath(db, db.get('VDI', from), host);
+  const fields = { name_label, name_description, SR, type, virtual_size, read_only: false, sharable: false };
+  return await disks.make(fields, host, (files, to) => files.copyImage(path, to));
 }
 
 /** What a host has of an image. */
@@ -97,8 +105,12 @@ export async function sweepSuspendVdis(xapi: Xapi, host: Ref<'host'>): Promise<v
   const { db } = xapi;
   const used = new Set([...db.all('VM')].map(([, vm]) => vm.suspend_VDI));
   const unused = [...db.all('VDI')].filter(
-    ([ref, { type, location, SR }]) =>
-      type === 'suspend' && location.endsWith(imageEnding) && !used.has(ref) && pbdOf(db, SR, host) !== undefined,
+    ([ref, { type, location, managed, SR }]) =>
+      type === 'suspend' &&
+      managed &&
+      location.endsWith(imageEnding) &&
+      !used.has(ref) &&
+      pbdOf(db, SR, host) !== undefined,
   );
   for (const [vdi] of unused) await removeSuspendVdi(xapi, vdi);
 }

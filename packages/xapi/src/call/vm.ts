@@ -1,0 +1,15 @@
+/** Every call of VMs that has behaviour of its own, by file. */
+import type { CallsOf } from './call.ts';
+import { vmLifeCalls } from './vm-life.ts';
+import { vmMemoryCalls } from './vm-memory.ts';
+import { vmPowerCalls } from './vm-power.ts';
+import { vmSchedulingCalls } from './vm-scheduling.ts';
+import { vmSnapshotCalls } from './vm-snapshot.ts';
+
+export const vmCalls: CallsOf<'VM'> = {
+  ...vmLifeCalls,
+  ...vmMemoryCalls,
+  ...vmPowerCalls,
+  ...vmSchedulingCalls,
+  ...vmSnapshotCalls,
+};
