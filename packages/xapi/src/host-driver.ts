@@ -7,6 +7,7 @@
  */
 import type { Bytes, Disposable, DomId, NodeId, Ns, PcpuId, Uuid } from '@xenolith/base';
 import type { CpupoolErrno } from '@xenolith/hypervisor';
+import type { HostDevices } from './host-devices.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { CpupoolInfo, HostScheduling, VcpuInfo } from './host-scheduling.ts';
 
@@ -349,6 +350,8 @@ export interface HostDriver {
   readonly scheduling: HostScheduling;
   /** The memory of running domains. */
   readonly memory: HostMemory;
+  /** Their disks and network interfaces. */
+  readonly devices: HostDevices;
 
   /** For hosts whose state lives in this process only: puts back what the records say was there. */
   remember?(known: RememberedHost): void;
@@ -368,6 +371,7 @@ export type HostErrorCode =
   | 'no-space'
   | 'not-enough-memory'
   | 'exists'
+  | 'device-busy' // the guest does not let go of it
   | 'bad-config' // cannot be expressed to this host
   | 'xen-refused' // Xen's own refusal, of which `details.errno` is the number's name
   | 'command-failed';

@@ -20,6 +20,7 @@ import {
   type DomainNodeMemory,
   type DomainPicture,
   type HostConsole,
+  type HostDevices,
   type HostDriver,
   type HostFacts,
   type HostFiles,
@@ -45,6 +46,7 @@ import {
 import { poolsScript, readPools, readVcpuFigures, type VcpuFigures } from './scheduling-state.ts';
 import type { Channel, CommandResult, Transport } from './transport.ts';
 import { XlConsoles } from './xl-consoles.ts';
+import { xlDevices } from './xl-devices.ts';
 import { xlFiles } from './xl-files.ts';
 import { XlMemory } from './xl-memory.ts';
 import type { XlPort } from './xl-port.ts';
@@ -80,6 +82,7 @@ export class XlDriver implements HostDriver {
   readonly files: HostFiles;
   readonly scheduling: HostScheduling;
   readonly memory: HostMemory;
+  readonly devices: HostDevices;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #consoles: XlConsoles;
@@ -129,6 +132,7 @@ export class XlDriver implements HostDriver {
       // Nothing but the amounts has changed, and those come with the next look: no picture is asked for.
       changed: () => this.#sequence++,
     });
+    this.devices = xlDevices((domain, command, called) => this.#operate(domain, command, quickLimitMs, called));
     transport.onLost((reason) => this.#lose(reason));
   }
 
