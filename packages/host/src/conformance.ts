@@ -11,6 +11,7 @@ import {
   type HostErrorCode,
 } from '@xenolith/xapi';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describeDevices } from './conformance-devices.ts';
 import { describeMemory } from './conformance-memory.ts';
 import { describeNuma } from './conformance-numa.ts';
 import { describeScheduling } from './conformance-scheduling.ts';
@@ -39,6 +40,7 @@ export function describeHostDriver(
     describeRefusals(suite, options.types[0] ?? 'pv');
     describeNoticing(suite, options.types[0] ?? 'pv');
     describeFiles(suite);
+    describeDevices(suite, options);
     describeMemory(suite, options);
     describeScheduling(suite, options);
     describeNuma(suite, options);

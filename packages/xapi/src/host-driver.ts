@@ -7,6 +7,7 @@
  */
 import type { Bytes, Disposable, DomId, NodeId, Ns, PcpuId, Uuid } from '@xenolith/base';
 import type { CpupoolErrno } from '@xenolith/hypervisor';
+import type { HostDevices } from './host-devices.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { HostSystem } from './host-system.ts';
 import type { CpupoolInfo, HostScheduling, VcpuInfo } from './host-scheduling.ts';
@@ -352,6 +353,8 @@ export interface HostDriver {
   readonly memory: HostMemory;
   /** The machine itself, and executables of its administrator. */
   readonly system: HostSystem;
+  /** Their disks and network interfaces. */
+  readonly devices: HostDevices;
 
   /** For hosts whose state lives in this process only: puts back what the records say was there. */
   remember?(known: RememberedHost): void;
@@ -371,6 +374,7 @@ export type HostErrorCode =
   | 'no-space'
   | 'not-enough-memory'
   | 'exists'
+  | 'device-busy' // the guest does not let go of it
   | 'bad-config' // cannot be expressed to this host
   | 'xen-refused' // Xen's own refusal, of which `details.errno` is the number's name
   | 'command-failed';

@@ -1,4 +1,5 @@
 export * from './host-driver.ts';
+export * from './host-devices.ts';
 export * from './host-memory.ts';
 export * from './host-scheduling.ts';
 export type * from './host-system.ts';

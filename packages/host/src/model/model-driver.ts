@@ -9,6 +9,7 @@ import {
   type DomainNodeMemory,
   type DomainPicture,
   type HostConsole,
+  type HostDevices,
   type HostDriver,
   type HostFacts,
   type HostFiles,
@@ -20,6 +21,7 @@ import {
   type VcpuInfo,
 } from '@xenolith/xapi';
 import type { ModelCpupools } from './model-cpupools.ts';
+import { modelDevices } from './model-devices.ts';
 import { modelDiskBytes, type ModelFile } from './model-files.ts';
 import type { ModelHost, ModelOperation } from './model-host.ts';
 import { modelSystem } from './model-system.ts';
@@ -35,6 +37,7 @@ export class ModelDriver implements HostDriver {
   readonly scheduling: HostScheduling;
   readonly memory: HostMemory;
   readonly system: HostSystem;
+  readonly devices: HostDevices;
   readonly #host: ModelHost;
   readonly #news = new Signal<HostNews>();
   readonly #subscriptions: Disposable[] = [];
@@ -69,6 +72,7 @@ export class ModelDriver implements HostDriver {
       setTarget: (identity, targetBytes) =>
         this.#operate('memory', () => host.balloons.setTarget(this.#existing(identity).domid, targetBytes)),
     };
+    this.devices = modelDevices(host, (identity, work) => this.#operateOn('devices', identity, work));
   }
 
   connect(): Promise<HostFacts> {

@@ -63,6 +63,7 @@ export type ModelOperation =
   | 'openConsole'
   | 'scheduling'
   | 'memory'
+  | 'devices'
   | 'files';
 
 /**
@@ -230,6 +231,14 @@ export class ModelHost {
     return this.#build(config, options);
   }
 
+  /** Gives a domain other devices. @throws HostError command-failed for what is not on the host */
+  setDevices(domid: DomId, devices: Partial<Pick<DomainConfig, 'disks' | 'vifs'>>): void {
+    const config = this.#configs.get(domid);
+    if (config === undefined) throw new HostError('command-failed', `domain ${domid} has no devices of its own`);
+    this.#checkDevices({ disks: [], vifs: [], ...devices });
+    this.#configs.set(domid, { ...config, ...devices });
+  }
+
   /** `xl destroy`. */
   destroy(domid: DomId): void {
     this.#hypervisor.destroy(domid);
@@ -341,7 +350,7 @@ export class ModelHost {
     this.#checkDevices(config);
   }
 
-  #checkDevices(config: DomainConfig): void {
+  #checkDevices(config: Pick<DomainConfig, 'disks' | 'vifs'>): void {
     for (const disk of config.disks) this.files.existing(disk.path);
     for (const vif of config.vifs) {
       if (vif.bridge !== modelBridge) throw new HostError('command-failed', `no bridge ${vif.bridge} on this host`);

@@ -201,7 +201,7 @@ describe('a guest that runs', () => {
     expect(pool.vm(vm)).toMatchObject({ power_state: 'Running', snapshots: [], parent: 'OpaqueRef:NULL' });
     expect(pool.disagreements()).toEqual([]);
     expect([files(), pool.db.count('VDI')]).toEqual([before, 1]);
-    expect(deviceOps(vm)).toEqual([]);
+    expect(deviceOps(vm)).toEqual(['unplug', 'unplug_force']);
   });
 
   test('is marked while the snapshot of a disk of it is made, and is not asked for anything else', async () => {

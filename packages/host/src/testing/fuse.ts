@@ -1,6 +1,7 @@
 /** A process that stops for good, or whose host is lost: its store and its drivers work up to a chosen moment. */
 import {
   HostError,
+  type HostDevices,
   type HostDriver,
   type HostFiles,
   type HostMemory,
@@ -94,7 +95,13 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     setVcpusOnline: (domain, count) => around(() => scheduling.setVcpusOnline(domain, count)),
     pinVcpu: (domain, pin) => around(() => scheduling.pinVcpu(domain, pin)),
   };
-  const { memory } = driver;
+  const { devices, memory } = driver;
+  const fusedDevices: HostDevices = {
+    attachDisk: (domain, disk) => around(() => devices.attachDisk(domain, disk)),
+    detachDisk: (domain, device, options) => around(() => devices.detachDisk(domain, device, options)),
+    attachVif: (domain, vif) => around(() => devices.attachVif(domain, vif)),
+    detachVif: (domain, mac) => around(() => devices.detachVif(domain, mac)),
+  };
   const fusedMemory: HostMemory = {
     states: () => around(() => memory.states()),
     setTarget: (domain, targetBytes) => around(() => memory.setTarget(domain, targetBytes)),
@@ -124,6 +131,7 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     scheduling: fusedScheduling,
     memory: fusedMemory,
     system: driver.system,
+    devices: fusedDevices,
     close: () => driver.close(),
   };
 }

@@ -3,7 +3,7 @@
  * at any moment ({@link ModelPool.fuse}) and opened again, over the same store and the same hosts, which live on; or lose its
  * hosts at any moment and find them again.
  */
-import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
+import { ManualClock, SeededRandom, type DomId, type Ref } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
 import {
   HostError,
@@ -203,12 +203,35 @@ export class ModelPool {
     expect('its metrics', db.has('VM_metrics', vm.metrics));
     expect('no operation', Object.keys(vm.current_operations).length === 0);
     expect('no place promised', !db.has('host', vm.scheduled_to_be_resident_on));
+    const [had, has] = [this.#devicesOf(vm), this.#devicesOnHost(vm)].map((names) => names.toSorted().join(' '));
+    expect(`its devices: ${had}, not ${has}`, had === has);
     const devices = [...vm.VBDs.map((vbd) => db.get('VBD', vbd)), ...vm.VIFs.map((vif) => db.get('VIF', vif))];
     expect(
-      'its devices',
-      devices.every(({ currently_attached }) => currently_attached === runs),
+      'no device of which nobody knows',
+      devices.every(
+        (device) => Object.keys({ ...device.current_operations, ...device.runtime_properties }).length === 0,
+      ),
     );
     return wrong;
+  }
+
+  /** What a VM has by its records. */
+  #devicesOf({ VBDs, VIFs }: RecordOf<'VM'>): readonly string[] {
+    const { db } = this;
+    const vbds = VBDs.map((vbd) => db.get('VBD', vbd)).filter(({ currently_attached }) => currently_attached);
+    const vifs = VIFs.map((vif) => db.get('VIF', vif)).filter(({ currently_attached }) => currently_attached);
+    return [...vbds.map(({ VDI }) => db.get('VDI', VDI).location), ...vifs.map(({ MAC }) => MAC)];
+  }
+
+  /** And what its domain has. */
+  #devicesOnHost({ resident_on, domid }: RecordOf<'VM'>): readonly string[] {
+    const host = this.db.find('host', resident_on);
+    const config = host === undefined ? undefined : this.#machineCalled(host.hostname).configOf(domid as DomId);
+    if (config === undefined) return [];
+    return [
+      ...config.disks.map(({ path }) => path.slice(path.lastIndexOf('/') + 1)),
+      ...config.vifs.map(({ mac }) => mac),
+    ];
   }
 
   #domains(): readonly {

@@ -3,6 +3,7 @@ import {
   formatXlBitmap,
   formatXlConfig,
   XlConfigError,
+  type XlDisk,
   type XlDiskConfig,
   type XlDomain,
   type XlDomainLong,
@@ -43,13 +44,7 @@ export function xlConfigText(config: DomainConfig, name: string): string {
       cpuWeight: config.weight,
       cap: config.cap,
       pool: config.cpupool,
-      disks: config.disks.map(({ device, path, format, readOnly, cdrom }) => ({
-        vdev: device,
-        format,
-        readonly: readOnly,
-        ...(path === '' ? {} : { path }),
-        ...(cdrom === undefined ? {} : { cdrom }),
-      })),
+      disks: config.disks.map(xlDisk),
       vifs: config.vifs.toSorted((a, b) => a.index - b.index).map(({ mac, bridge }) => ({ mac, bridge })),
       onPoweroff: config.onPoweroff,
       onReboot: config.onReboot,
@@ -60,6 +55,15 @@ export function xlConfigText(config: DomainConfig, name: string): string {
     throw error;
   }
 }
+
+/** A disk as xl's own specification has it. */
+export const xlDisk = ({ device, path, format, readOnly, cdrom }: DomainDisk): XlDisk => ({
+  vdev: device,
+  format,
+  readonly: readOnly,
+  ...(path === '' ? {} : { path }),
+  ...(cdrom === undefined ? {} : { cdrom }),
+});
 
 /** As one text: a list of texts would be one for each vCPU. What the host has not is ignored (`libxl_bitmap_set`). */
 const pcpuText = (pcpus: readonly PcpuId[] | undefined): string | undefined =>

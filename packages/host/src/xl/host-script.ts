@@ -29,7 +29,8 @@ const codeOfExit: ReadonlyMap<number, HostErrorCode> = new Map([
 const codeOfWords: readonly (readonly [RegExp, HostErrorCode])[] = [
   [/No space left on device|Disk quota exceeded/i, 'no-space'],
   [/failed to free memory for the domain|Cannot allocate memory|can't allocate low memory/i, 'not-enough-memory'],
-  [/domain with name "?.*"? already exists|File exists/i, 'exists'],
+  [/libxl_device_disk_safe_remove failed/, 'device-busy'],
+  [/domain with name "?.*"? already exists|device already exists in xenstore|File exists/i, 'exists'],
   [/Illegal pool specified|domain (?:move|creation) fail: No such (?:device|file or directory)/, 'xen-refused'],
   [/Domain '?\S+'? does not exist|is an invalid domain identifier/i, 'no-such-domain'],
 ];

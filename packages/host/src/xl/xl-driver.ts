@@ -20,6 +20,7 @@ import {
   type DomainNodeMemory,
   type DomainPicture,
   type HostConsole,
+  type HostDevices,
   type HostDriver,
   type HostFacts,
   type HostFiles,
@@ -46,6 +47,7 @@ import {
 import { poolsScript, readPools, readVcpuFigures, type VcpuFigures } from './scheduling-state.ts';
 import type { Channel, CommandResult, Transport } from './transport.ts';
 import { XlConsoles } from './xl-consoles.ts';
+import { xlDevices } from './xl-devices.ts';
 import { xlFiles } from './xl-files.ts';
 import { XlMemory } from './xl-memory.ts';
 import type { XlPort } from './xl-port.ts';
@@ -83,6 +85,7 @@ export class XlDriver implements HostDriver {
   readonly scheduling: HostScheduling;
   readonly memory: HostMemory;
   readonly system: HostSystem;
+  readonly devices: HostDevices;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #consoles: XlConsoles;
@@ -136,6 +139,7 @@ export class XlDriver implements HostDriver {
       this.#checkAlive();
       return this.#transport.run(command);
     });
+    this.devices = xlDevices((domain, command, called) => this.#operate(domain, command, quickLimitMs, called));
     transport.onLost((reason) => this.#lose(reason));
   }
 

@@ -4,7 +4,10 @@ import type { Ref } from '@xenolith/base';
 import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { updateDeviceOperations, updateDiskOperations } from '../storage/allowed-operations.ts';
-import { assertDevicesMayChange, attachRefusal } from '../storage/attach.ts';
+import { assertDevicesMayChange, assertHalted, attachRefusal, vbdRefusal } from '../storage/attach.ts';
+import { assertDetached, assertDeviceAllows } from '../storage/device-operations.ts';
+import { ejectDisc, insertDisc, plugDisk, unplugDisk } from '../storage/hot-plug.ts';
+import { usesOf } from '../storage/vdi-operations.ts';
 import { diskName } from '../vm/domain-config.ts';
 import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
@@ -42,10 +45,10 @@ function placeFor(free: readonly string[], asked: string): string {
   return place;
 }
 
-/** A device that may be made another one: it is not attached, and its VM is halted. */
+/** A device that may be made another one: its VM has not got it now. */
 function changeable(xapi: Xapi, self: Ref<'VBD'>): RecordOf<'VBD'> {
   const vbd = xapi.db.get('VBD', self);
-  if (vbd.currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+  assertDetached(xapi, 'VBD', self);
   assertDevicesMayChange(xapi, vbd.VM);
   return vbd;
 }
@@ -76,8 +79,8 @@ export const vbdCalls = {
     return vbd;
   },
   destroy: ({ xapi }, { self }) => {
-    const { currently_attached, VM, VDI } = xapi.db.get('VBD', self);
-    if (currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+    const { VM, VDI } = xapi.db.get('VBD', self);
+    assertDetached(xapi, 'VBD', self);
     if (xapi.db.has('VM', VM)) assertDevicesMayChange(xapi, VM);
     xapi.db.destroy('VBD', self);
     updateDiskOperations(xapi, VDI);
@@ -85,6 +88,7 @@ export const vbdCalls = {
   },
   set_mode: ({ xapi }, { self, value }) => {
     const vbd = changeable(xapi, self);
+    assertHalted(xapi, vbd.VM);
     assertType({ ...vbd, mode: value });
     if (xapi.db.has('VDI', vbd.VDI)) assertAttachableKind(xapi, vbd.VDI, value);
     xapi.db.update('VBD', self, { mode: value });
@@ -98,5 +102,29 @@ export const vbdCalls = {
     const { VM, userdevice } = changeable(xapi, self);
     // Its own place is free for it, under any of its names.
     xapi.db.update('VBD', self, { userdevice: placeFor([...freeDevices(xapi, VM), userdevice], value) });
+  },
+  set_unpluggable: ({ xapi }, { self, value }) => {
+    const { VM } = xapi.db.get('VBD', self);
+    xapi.db.update('VBD', self, { unpluggable: value });
+    updateDeviceOperations(xapi, VM);
+  },
+  plug: (call, { self }) => plugDisk(call, self),
+  unplug: (call, { self }) => unplugDisk(call, self, { force: false }),
+  unplug_force: (call, { self }) => unplugDisk(call, self, { force: true }),
+  unplug_force_no_safety_check: (call, { self }) => unplugDisk(call, self, { force: true }),
+  insert: (call, { vbd, vdi }) => {
+    const { xapi } = call;
+    assertDeviceAllows(xapi, 'VBD', vbd, 'insert');
+    const others = usesOf(xapi.db, vdi);
+    const refusal = attachRefusal({ ref: vdi, vdi: xapi.db.get('VDI', vdi), writes: false, others });
+    if (refusal !== undefined) throw refusal;
+    return insertDisc(call, vbd, vdi);
+  },
+  eject: (call, { vbd }) => ejectDisc(call, vbd),
+  assert_attachable: ({ xapi }, { self }) => {
+    const { currently_attached } = xapi.db.get('VBD', self);
+    if (currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+    const refusal = vbdRefusal(xapi, self);
+    if (refusal !== undefined) throw refusal;
   },
 } as const satisfies CallsOf<'VBD'>;

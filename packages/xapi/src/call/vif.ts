@@ -3,6 +3,8 @@ import type { Random, Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import { assertDevicesMayChange } from '../storage/attach.ts';
+import { assertDetached } from '../storage/device-operations.ts';
+import { plugVif, unplugVif } from '../storage/hot-plug.ts';
 import { assertMtu } from '../vm/mtu.ts';
 import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
@@ -76,9 +78,12 @@ export const vifCalls = {
     return vif;
   },
   destroy: ({ xapi }, { self }) => {
-    const { currently_attached, VM } = xapi.db.get('VIF', self);
-    if (currently_attached) throw new XapiError('DEVICE_ALREADY_ATTACHED', self);
+    const { VM } = xapi.db.get('VIF', self);
+    assertDetached(xapi, 'VIF', self);
     if (xapi.db.has('VM', VM)) assertDevicesMayChange(xapi, VM);
     xapi.db.destroy('VIF', self);
   },
+  plug: (call, { self }) => plugVif(call, self),
+  unplug: (call, { self }) => unplugVif(call, self),
+  unplug_force: (call, { self }) => unplugVif(call, self),
 } as const satisfies CallsOf<'VIF'>;

@@ -3,7 +3,7 @@ import { nullRef, type Ref } from '@xenolith/base';
 import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { updateDeviceOperations, updateDiskOperations } from '../storage/allowed-operations.ts';
-import { assertDevicesMayChange } from '../storage/attach.ts';
+import { assertHalted } from '../storage/attach.ts';
 import { makeDisk } from '../storage/vdi-work.ts';
 import { copyVm } from '../vm/copy-vm.ts';
 import { updateMemoryOverhead } from '../vm/memory-overhead.ts';
@@ -169,12 +169,12 @@ export const vmLifeCalls = {
   set_shutdown_delay: plainSet('VM', 'shutdown_delay'),
   set_order: plainSet('VM', 'order'),
   set_domain_type: ({ xapi }, { self, value }) => {
-    assertDevicesMayChange(xapi, self);
+    assertHalted(xapi, self);
     xapi.db.update('VM', self, { domain_type: value, HVM_boot_policy: value === 'hvm' ? biosOrder : '' });
     updateMemoryOverhead(xapi, self);
   },
   set_HVM_boot_policy: ({ xapi }, { self, value }) => {
-    assertDevicesMayChange(xapi, self);
+    assertHalted(xapi, self);
     // PVH and PV have the same policy: saying it again must not make one the other.
     if (value === xapi.db.get('VM', self).HVM_boot_policy) return;
     xapi.db.update('VM', self, { HVM_boot_policy: value, domain_type: domainTypeFrom(value) });

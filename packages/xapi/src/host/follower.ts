@@ -5,6 +5,7 @@ import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { HostError, type DomainInfo, type DomainPicture, type HostDriver } from '../host-driver.ts';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
+import { settleDevices, unsettledVms } from '../storage/hot-plug.ts';
 import { updateAllowedOperations } from '../vm/operations.ts';
 import { newVmRecord } from '../vm/new-vm.ts';
 import { markHalted, markRunning, markSuspended } from '../vm/power-state.ts';
@@ -148,7 +149,22 @@ export class Follower {
       else this.#releasePlace(ref);
     }
     await sweepSuspendVdis(this.#xapi, this.#host);
-    return settled.length === here.length;
+    const devicesKnown = await this.#settleDevices(picture);
+    return devicesKnown && settled.length === here.length;
+  }
+
+  /** Looks which devices guests have that were given some, or lost some, in a way that nobody saw. Whether all were looked at. */
+  async #settleDevices({ sequence }: DomainPicture): Promise<boolean> {
+    const vms = unsettledVms(this.#xapi, this.#host);
+    for (const vm of vms) {
+      const { uuid } = this.#xapi.db.get('VM', vm);
+      const domain = this.#present.get(uuid as Uuid);
+      if (domain === undefined || !this.isSettled(vm, sequence)) continue;
+      const details = await this.#driver.describe(domain);
+      if (this.#xapi.db.find('VM', vm)?.domid !== domain.domid || !this.isSettled(vm, sequence)) continue;
+      settleDevices(this.#xapi, vm, details);
+    }
+    return unsettledVms(this.#xapi, this.#host).length === 0;
   }
 
   /** A resume of which no domain is here: when its image is gone too, the VM went on from it and has ended since. */

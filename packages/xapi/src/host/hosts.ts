@@ -18,7 +18,7 @@ import {
   type OpenHost,
 } from '../host-driver.ts';
 import type { CpupoolInfo, HostScheduling } from '../host-scheduling.ts';
-import { updateOperationsAt, updateStorageOperations } from '../storage/allowed-operations.ts';
+import { updateDeviceOperations, updateOperationsAt, updateStorageOperations } from '../storage/allowed-operations.ts';
 import { lookAtStorage } from '../storage/scan.ts';
 import type { Task } from '../task/tasks.ts';
 import { updateAllowedOperations } from '../vm/operations.ts';
@@ -253,7 +253,10 @@ export class Hosts {
     if (db.has('host_metrics', metrics))
       db.update('host_metrics', metrics, { live, last_updated: formatDateTime(clock.now()) });
     db.update('host', host, { allowed_operations: live ? ['vm_start', 'vm_resume', 'provision'] : [] });
-    for (const vm of resident_VMs) updateAllowedOperations(this.#xapi, vm);
+    for (const vm of resident_VMs) {
+      updateAllowedOperations(this.#xapi, vm);
+      updateDeviceOperations(this.#xapi, vm);
+    }
     updateOperationsAt(this.#xapi, host);
   }
 

@@ -1,7 +1,8 @@
 /** Computes the `allowed_operations` of disks, devices and repositories anew: after whatever they follow from changed. */
 import type { Ref } from '@xenolith/base';
+import type { EnumOf } from '../datamodel/types.ts';
 import type { Xapi } from '../xapi.ts';
-import { vbdRefusal, waits } from './attach.ts';
+import { deviceAllows } from './device-operations.ts';
 import { srAllows } from './sr-operations.ts';
 import { vdiAllows } from './vdi-operations.ts';
 
@@ -65,10 +66,9 @@ export function updateDeviceOperations(xapi: Xapi, vm: Ref<'VM'>): void {
 }
 
 function updateVbdOperations(xapi: Xapi, ref: Ref<'VBD'>): void {
-  const attachable = waits(xapi, xapi.db.get('VBD', ref)) && vbdRefusal(xapi, ref) === undefined;
-  xapi.db.update('VBD', ref, { allowed_operations: attachable ? ['attach'] : [] });
+  xapi.db.update('VBD', ref, { allowed_operations: deviceAllows(xapi, 'VBD', ref) });
 }
 
 function updateVifOperations(xapi: Xapi, ref: Ref<'VIF'>): void {
-  xapi.db.update('VIF', ref, { allowed_operations: waits(xapi, xapi.db.get('VIF', ref)) ? ['attach'] : [] });
+  xapi.db.update('VIF', ref, { allowed_operations: deviceAllows(xapi, 'VIF', ref) as EnumOf<'vif_operations'>[] });
 }

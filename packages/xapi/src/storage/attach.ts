@@ -47,24 +47,40 @@ export function vbdRefusal(xapi: Xapi, ref: Ref<'VBD'>): XapiError | undefined {
   const { VM, VDI, mode, empty } = db.get('VBD', ref);
   const vdi = db.find('VDI', VDI);
   if (empty || vdi === undefined) return undefined;
+  const runs = ['Running', 'Paused'].includes(db.find('VM', VM)?.power_state ?? 'Halted');
   const own = vdi.VBDs.filter((vbd) => vbd !== ref && db.get('VBD', vbd).VM === VM).map((vbd) => ({
+    vbd,
     writes: db.get('VBD', vbd).mode === 'RW',
   }));
-  const foreign = usesOf(db, VDI).filter(({ vm }) => vm !== VM);
+  const held = usesOf(db, VDI).filter(({ vbd }) => vbd !== ref);
+  const foreign = held.filter(({ vm }) => vm !== VM);
+  // What a VM has at its next start comes all at once; what a running one has not now is not in the way.
+  const ownNow = runs ? own.filter(({ vbd }) => held.some((use) => use.vbd === vbd)) : own;
   return (
-    attachRefusal({ ref: VDI, vdi, writes: mode === 'RW', others: [...own, ...foreign] }) ??
+    attachRefusal({ ref: VDI, vdi, writes: mode === 'RW', others: [...ownNow, ...foreign] }) ??
     srRefusal(db, vdi.SR, (host) => hosts.isLive(host))
   );
 }
 
 /**
- * Refuses to change the devices of a VM that is not halted, or that something is done with that counts on them.
+ * Refuses to change what a VM is made of while it is not halted, or while something is done with it that counts on that.
+ * @throws XapiError VM_BAD_POWER_STATE, OTHER_OPERATION_IN_PROGRESS
+ */
+export function assertHalted(xapi: Xapi, ref: Ref<'VM'>): void {
+  const { power_state } = xapi.db.get('VM', ref);
+  if (power_state !== 'Halted') throw new XapiError('VM_BAD_POWER_STATE', ref, 'halted', power_state.toLowerCase());
+  assertDevicesMayChange(xapi, ref);
+}
+
+/**
+ * Refuses to give a VM other devices, or to change those that it has not got now, while it is suspended, as its memory
+ * knows them, or while something is done with it that counts on them.
  * @throws XapiError VM_BAD_POWER_STATE, OTHER_OPERATION_IN_PROGRESS
  */
 export function assertDevicesMayChange(xapi: Xapi, ref: Ref<'VM'>): void {
   const vm = xapi.db.get('VM', ref);
-  if (vm.power_state !== 'Halted') {
-    throw new XapiError('VM_BAD_POWER_STATE', ref, 'halted', vm.power_state.toLowerCase());
+  if (vm.power_state === 'Suspended') {
+    throw new XapiError('VM_BAD_POWER_STATE', ref, 'halted, running', 'suspended');
   }
   const other = Object.entries(vm.current_operations).find(([, name]) => name !== 'clone' && name !== 'copy');
   if (other !== undefined) throw new XapiError('OTHER_OPERATION_IN_PROGRESS', 'VM', ref, other[1], other[0]);
@@ -72,14 +88,4 @@ export function assertDevicesMayChange(xapi: Xapi, ref: Ref<'VM'>): void {
   if (xapi.db.has('host', vm.scheduled_to_be_resident_on)) {
     throw new XapiError('OTHER_OPERATION_IN_PROGRESS', 'VM', ref, 'start', nullRef());
   }
-}
-
-/** Whether a device waits for its VM's next start or resume. Plugging into a running VM is not there. */
-export function waits(
-  xapi: Xapi,
-  device: Pick<RecordOf<'VBD'> | RecordOf<'VIF'>, 'VM' | 'currently_attached' | 'current_operations'>,
-): boolean {
-  const state = xapi.db.find('VM', device.VM)?.power_state;
-  const idle = !device.currently_attached && Object.keys(device.current_operations).length === 0;
-  return idle && (state === 'Halted' || state === 'Suspended');
 }

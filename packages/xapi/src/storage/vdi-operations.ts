@@ -8,6 +8,7 @@ import type { Database } from '../database/database.ts';
 import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Xapi } from '../xapi.ts';
+import { isReserved } from './reserved.ts';
 import { srRefusal } from './vdi-path.ts';
 
 export type VdiOperation = EnumOf<'vdi_operations'>;
@@ -55,10 +56,10 @@ function useBy(db: Database, ref: Ref<'VBD'>): DiskUse | undefined {
   const vm = db.find('VM', vbd.VM);
   // A start that nobody heard the end of may have made a domain: the VM is promised to its host until a picture tells.
   const promised = vm !== undefined && db.has('host', vm.scheduled_to_be_resident_on);
-  const attaching = promised || Object.keys(vbd.current_operations).length > 0;
-  const alive = vm !== undefined && !vm.is_control_domain && !vm.is_a_snapshot && vm.power_state !== 'Halted';
-  if (vbd.empty || !(vbd.currently_attached || attaching || alive)) return undefined;
-  const runs = vbd.currently_attached || attaching || vm?.power_state !== 'Suspended';
+  const attaching = promised || isReserved(vbd) || Object.keys(vbd.current_operations).length > 0;
+  const runs = vbd.currently_attached || attaching;
+  const suspended = vm !== undefined && !vm.is_a_snapshot && vm.power_state === 'Suspended';
+  if (vbd.empty || !(runs || suspended)) return undefined;
   return { vbd: ref, vm: vbd.VM, writes: vbd.mode === 'RW', runs };
 }
 

@@ -48,29 +48,41 @@ export function diskName(userdevice: string): string {
   throw new XapiError('INVALID_DEVICE', userdevice);
 }
 
+/** A disk as a guest is to have it. @throws XapiError SR_NOT_ATTACHED */
+export function domainDisk(xapi: Xapi, vbd: RecordOf<'VBD'>, host: Ref<'host'>): DomainDisk {
+  return {
+    device: diskName(vbd.userdevice),
+    path: vdiPath(xapi.db, xapi.db.get('VDI', vbd.VDI), host),
+    format: 'raw',
+    readOnly: vbd.mode === 'RO',
+    ...(vbd.type === 'CD' ? { cdrom: true } : {}),
+  };
+}
+
+/** A network interface as a guest is to have it. */
+export const domainVif = (xapi: Xapi, vif: RecordOf<'VIF'>): DomainVif => ({
+  index: Number(vif.device),
+  mac: vif.MAC,
+  bridge: xapi.db.get('network', vif.network).bridge,
+  mtu: vif.MTU,
+});
+
+/** Whether a domain of the VM that is made now has a device: one that runs, and is made anew, has what it had. */
+const comesWith = (vm: RecordOf<'VM'>, { currently_attached }: { readonly currently_attached: boolean }): boolean =>
+  currently_attached || (vm.power_state !== 'Running' && vm.power_state !== 'Paused');
+
 function disksOf(xapi: Xapi, vm: RecordOf<'VM'>, host: Ref<'host'>): readonly DomainDisk[] {
   return vm.VBDs.map((ref) => xapi.db.get('VBD', ref))
-    .filter((vbd) => !vbd.empty && xapi.db.has('VDI', vbd.VDI))
-    .map((vbd) => ({
-      device: diskName(vbd.userdevice),
-      path: vdiPath(xapi.db, xapi.db.get('VDI', vbd.VDI), host),
-      format: 'raw' as const,
-      readOnly: vbd.mode === 'RO',
-      ...(vbd.type === 'CD' ? { cdrom: true } : {}),
-    }))
+    .filter((vbd) => !vbd.empty && xapi.db.has('VDI', vbd.VDI) && comesWith(vm, vbd))
+    .map((vbd) => domainDisk(xapi, vbd, host))
     .toSorted((a, b) => (a.device < b.device ? -1 : 1));
 }
 
-function vifsOf(xapi: Xapi, vm: RecordOf<'VM'>): readonly DomainVif[] {
-  return vm.VIFs.map((ref) => xapi.db.get('VIF', ref))
-    .map((vif) => ({
-      index: Number(vif.device),
-      mac: vif.MAC,
-      bridge: xapi.db.get('network', vif.network).bridge,
-      mtu: vif.MTU,
-    }))
+const vifsOf = (xapi: Xapi, vm: RecordOf<'VM'>): readonly DomainVif[] =>
+  vm.VIFs.map((ref) => xapi.db.get('VIF', ref))
+    .filter((vif) => comesWith(vm, vif))
+    .map((vif) => domainVif(xapi, vif))
     .toSorted((a, b) => a.index - b.index);
-}
 
 /** What a guest does on a modelled host, in `VM.other_config`. */
 const workKey = 'xenolith:work';

@@ -7,6 +7,7 @@ import { nullRef, type Ref } from '@xenolith/base';
 import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Call } from '../call/call.ts';
+import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import type { Xapi } from '../xapi.ts';
 
 export type VmOperation = EnumOf<'vm_operations'>;
@@ -186,6 +187,7 @@ export async function withOperation<T>(
   const before = xapi.db.get('VM', ref).current_operations;
   xapi.db.update('VM', ref, { current_operations: { ...before, [task.ref]: operation } });
   updateAllowedOperations(xapi, ref);
+  updateDeviceOperations(xapi, ref);
   try {
     return await action();
   } finally {
@@ -193,6 +195,7 @@ export async function withOperation<T>(
       const rest = Object.entries(xapi.db.get('VM', ref).current_operations).filter(([key]) => key !== task.ref);
       xapi.db.update('VM', ref, { current_operations: Object.fromEntries(rest) });
       updateAllowedOperations(xapi, ref);
+      updateDeviceOperations(xapi, ref);
     }
   }
 }

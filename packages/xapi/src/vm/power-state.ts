@@ -5,6 +5,7 @@
 import { nullRef, type DomId, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
+import { notReserved } from '../storage/reserved.ts';
 import type { Xapi } from '../xapi.ts';
 import { setConsoleLocation } from './console-location.ts';
 import { updateAllowedOperations } from './operations.ts';
@@ -21,6 +22,8 @@ export function markRunning(xapi: Xapi, ref: Ref<'VM'>, { host, domid, paused }:
   const { db } = xapi;
   const vm = db.get('VM', ref);
   const isNew = vm.domid !== domid || vm.resident_on !== host;
+  // A guest that reboots keeps the devices that it has: what was unplugged stays away.
+  const isReboot = vm.domid !== -1 && vm.resident_on === host;
   db.update('VM', ref, {
     power_state: paused ? 'Paused' : 'Running',
     domid,
@@ -29,7 +32,7 @@ export function markRunning(xapi: Xapi, ref: Ref<'VM'>, { host, domid, paused }:
     ...(vm.memory_target === 0 ? { memory_target: vm.memory_dynamic_max } : {}),
   });
   if (isNew) {
-    setDevicesAttached(xapi, ref, true);
+    if (!isReboot) setDevicesAttached(xapi, ref, true);
     ensureConsole(xapi, ref);
     if (db.has('VM_metrics', vm.metrics)) {
       const started = formatDateTime(xapi.clock.now());
@@ -82,9 +85,9 @@ function setDevicesAttached(xapi: Xapi, ref: Ref<'VM'>, attached: boolean): void
   const vm = db.get('VM', ref);
   for (const vbd of vm.VBDs) {
     const { empty } = db.get('VBD', vbd);
-    db.update('VBD', vbd, { currently_attached: attached && !empty });
+    db.update('VBD', vbd, { currently_attached: attached && !empty, ...notReserved });
   }
-  for (const vif of vm.VIFs) db.update('VIF', vif, { currently_attached: attached });
+  for (const vif of vm.VIFs) db.update('VIF', vif, { currently_attached: attached, ...notReserved });
 }
 
 /** A running domain has a text console; XenAPI calls it vt100. */
