@@ -34,6 +34,11 @@ interface Timer {
   live: boolean;
 }
 
+const comesBefore = (a: Timer, b: Timer): boolean => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
+
+/** Timers disposed of that are kept at most, for each that lives, until they are swept out. */
+const deadPerLive = 1;
+
 /**
  * A clock that moves only when told to. Timers fire in order of (due time, order of asking), so a run is
  * the same every time.
@@ -41,7 +46,9 @@ interface Timer {
 export class ManualClock implements Clock {
   #nowMs: number;
   #order = 0;
+  /** A binary heap, the first to fire at its top; those disposed of stay until they come up or are swept out. */
   #timers: Timer[] = [];
+  #live = 0;
 
   constructor(startMs = Date.UTC(2026, 0, 1)) {
     this.#nowMs = startMs;
@@ -54,22 +61,26 @@ export class ManualClock implements Clock {
   after(delayMs: number, action: () => void): Disposable {
     assert(delayMs >= 0, `delay of ${delayMs} ms`);
     const timer: Timer = { dueMs: this.#nowMs + delayMs, order: this.#order++, action, live: true };
-    this.#timers.push(timer);
+    this.#live++;
+    this.#push(timer);
     return disposable(() => {
+      if (!timer.live) return;
       timer.live = false;
+      this.#live--;
+      if (this.#timers.length > 64 + (1 + deadPerLive) * this.#live) this.#sweep();
     });
+  }
+
+  /** When the next timer fires; undefined when there is none. */
+  nextDueMs(): EpochMs | undefined {
+    const next = this.#first();
+    return next === undefined ? undefined : epochMs(Math.max(this.#nowMs, next.dueMs));
   }
 
   /** Moves time forward by `durationMs`, firing what falls due on the way, also what those actions ask for. */
   advance(durationMs: number): void {
     const untilMs = this.#nowMs + durationMs;
-    for (;;) {
-      const next = this.#earliest(untilMs);
-      if (next === undefined) break;
-      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-      next.live = false;
-      next.action();
-    }
+    while (this.fireNext(untilMs));
     this.#nowMs = untilMs;
   }
 
@@ -79,29 +90,69 @@ export class ManualClock implements Clock {
    */
   async advanceAsync(durationMs: number): Promise<void> {
     const untilMs = this.#nowMs + durationMs;
-    for (;;) {
-      await settle();
-      const next = this.#earliest(untilMs);
-      if (next === undefined) break;
-      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-      next.live = false;
-      next.action();
-    }
+    do await settle();
+    while (this.fireNext(untilMs));
     // Several may advance it at once, each waiting for something of its own: it never goes back.
     this.#nowMs = Math.max(this.#nowMs, untilMs);
     await settle();
   }
 
-  #earliest(untilMs: number): Timer | undefined {
-    this.#timers = this.#timers.filter((timer) => timer.live);
-    let best: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.dueMs > untilMs) continue;
-      if (best === undefined || timer.dueMs < best.dueMs || (timer.dueMs === best.dueMs && timer.order < best.order)) {
-        best = timer;
-      }
+  /** Moves time to the next timer that falls due by `untilMs`, and fires it alone. @returns whether there was one */
+  fireNext(untilMs: number): boolean {
+    const next = this.#first();
+    if (next === undefined || next.dueMs > untilMs) return false;
+    this.#pop();
+    this.#live--;
+    this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+    next.live = false;
+    next.action();
+    return true;
+  }
+
+  #first(): Timer | undefined {
+    while (this.#timers[0]?.live === false) this.#pop();
+    return this.#timers[0];
+  }
+
+  #push(timer: Timer): void {
+    const heap = this.#timers;
+    let at = heap.length;
+    heap.push(timer);
+    while (at > 0) {
+      const parent = (at - 1) >>> 1;
+      const above = heap[parent];
+      if (above === undefined || !comesBefore(timer, above)) break;
+      heap[at] = above;
+      at = parent;
     }
-    return best;
+    heap[at] = timer;
+  }
+
+  #pop(): void {
+    const heap = this.#timers;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      const [left, right] = [heap[child], heap[child + 1]];
+      if (left === undefined) break;
+      let smaller = left;
+      if (right !== undefined && comesBefore(right, left)) {
+        smaller = right;
+        child++;
+      }
+      if (!comesBefore(smaller, last)) break;
+      heap[at] = smaller;
+      at = child;
+    }
+    heap[at] = last;
+  }
+
+  #sweep(): void {
+    const living = this.#timers.filter((timer) => timer.live);
+    this.#timers = [];
+    for (const timer of living) this.#push(timer);
   }
 }
 

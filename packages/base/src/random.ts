@@ -1,3 +1,4 @@
+import { assert } from './assert.ts';
 import { uuid, type Uuid } from './brand.ts';
 
 /** A source of random 32-bit words: seeded in models and tests, the system's own for secrets. */
@@ -26,6 +27,17 @@ export class SeededRandom implements Random {
     };
     this.#s0 = next();
     this.#s1 = next() | 1;
+  }
+
+  /** Where in its sequence it is: {@link goTo} goes on from there. */
+  get position(): readonly [number, number] {
+    return [this.#s0, this.#s1];
+  }
+
+  /** Goes on from where another one was. @param position not both zero */
+  goTo(position: readonly [number, number]): void {
+    assert(position[0] !== 0 || position[1] !== 0, 'a position of zeros');
+    [this.#s0, this.#s1] = position;
   }
 
   nextUint32(): number {

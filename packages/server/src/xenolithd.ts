@@ -98,7 +98,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
     }).catch((error: unknown) => {
       throw new StartError(listenProblem(error, host, port), { cause: error });
     });
-    const url = urlOf(host, listener.port);
+    const url = serverUrl(host, listener.port);
     control.listensAt(url.slice('http://'.length));
     await control.db.durable();
     log.info('ready', { url, data });
@@ -177,7 +177,8 @@ function warnOfExpiry({ validUntil }: ServerCertificate, log: Log): void {
     log.warn('the certificate has expired', { validUntil: validUntil.toISOString() });
 }
 
-function urlOf(host: string, port: number): string {
+/** Where a server that listens on an address is reached. */
+export function serverUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `http://${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`;
 }

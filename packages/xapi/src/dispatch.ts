@@ -221,7 +221,12 @@ const showsTask = (method: Method, handler: Handler | undefined): boolean =>
   handler !== undefined && method.session && !taskless.has(method.className) && !method.name.startsWith('get_');
 
 /** Carries a method out. What is given to create is checked here, for every class alike. */
-function invoke({ method, handler }: Route, call: Call, given: Arguments): unknown {
+function invoke(route: Route, call: Call, given: Arguments): unknown {
+  const held = call.xapi.beforeCall?.(route.method, given);
+  return held === undefined ? perform(route, call, given) : held.then(() => perform(route, call, given));
+}
+
+function perform({ method, handler }: Route, call: Call, given: Arguments): unknown {
   const { db } = call.xapi;
   const args =
     method.kind === 'create' ? { args: checkedCreation(db, method.className, given['args'] as AnyRecord) } : given;

@@ -20,5 +20,5 @@ export { silentLog, type Log } from './log.ts';
 export type { AuditSink } from './session/audit.ts';
 export type { Directory } from './session/directory.ts';
 export type { Passwords } from './session/sessions.ts';
-export { Xapi, type XapiOptions } from './xapi.ts';
+export { Xapi, type BeforeCall, type XapiOptions } from './xapi.ts';
 export { seedModelPool } from './pool/seed-model-pool.ts';

@@ -1,7 +1,9 @@
 /** The control plane of a pool: its database, its hosts and its calls in one object, with every effect handed in. */
 import type { Clock, Random } from '@xenolith/base';
+import type { WireValue } from '@xenolith/wire';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
+import type { Method } from './datamodel/registry.ts';
 import { dispatch, type Answer, type Request } from './dispatch.ts';
 import { Events } from './event/events.ts';
 import type { OpenHost } from './host-driver.ts';
@@ -15,6 +17,12 @@ import { UnfinishedDisks } from './storage/unfinished-disks.ts';
 import { Tasks } from './task/tasks.ts';
 import { setConsoleLocation } from './vm/console-location.ts';
 import { ensurePool } from './pool/ensure-pool.ts';
+
+/**
+ * Is asked before a call is carried out, once its session, rights and arguments are good: may hold it up, or fail it as
+ * the work itself would (in its task, when it is asynchronous). @throws XapiError, HostError
+ */
+export type BeforeCall = (method: Method, args: Readonly<Record<string, WireValue>>) => Promise<void> | undefined;
 
 export interface XapiOptions {
   readonly store: Store;
@@ -32,6 +40,8 @@ export interface XapiOptions {
   readonly audit?: AuditSink;
   /** Version of Xenolith, x.y.z. */
   readonly version: string;
+  /** For simulations. */
+  readonly beforeCall?: BeforeCall;
 }
 
 export class Xapi {
@@ -47,6 +57,7 @@ export class Xapi {
   readonly messages: Messages;
   readonly hosts: Hosts;
   readonly disks: UnfinishedDisks;
+  readonly beforeCall: BeforeCall | undefined;
   #publicAddress = '127.0.0.1';
   readonly #store: Store;
 
@@ -74,6 +85,7 @@ export class Xapi {
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
     this.disks = new UnfinishedDisks(this);
+    this.beforeCall = options.beforeCall;
   }
 
   /** Makes the pool record when there is none, and begins to follow the hosts that the records name. */

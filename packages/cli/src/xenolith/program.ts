@@ -29,6 +29,18 @@ export function xenolithCommand(): Command {
     .passThroughOptions()
     .argument('[options...]')
     .action((options: readonly string[]) => runServer(options));
+  program
+    .command('sim')
+    .description('a simulated pool for the tests of XenAPI clients (xenolith sim --help)')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument('[options...]')
+    .action(async (options: readonly string[]) => {
+      // Only here: no other command needs a server in its process.
+      const { runSim } = await import('@xenolith/server/sim');
+      await runSim(options);
+    });
   program.addCommand(labCommand());
   program.addCommand(hostCommand());
   program.addCommand(experimentCommand());

@@ -1,4 +1,4 @@
-import { bytes, disposable, domId, ns, Signal, type Disposable, type DomId } from '@xenolith/base';
+import { bytes, delay, disposable, domId, ns, Signal, type Disposable, type DomId } from '@xenolith/base';
 import { memoryOf, type Domain } from '@xenolith/hypervisor';
 import {
   HostError,
@@ -348,12 +348,15 @@ export class ModelDriver implements HostDriver {
 
   #makeFiles(): HostFiles {
     const { files } = this.#host;
-    const change = <T>(work: () => T): Promise<T> =>
-      this.#attempt(() => {
+    const change = async <T>(work: () => T): Promise<T> => {
+      const { clock, filesDelayMs } = this.#host;
+      if (filesDelayMs > 0) await delay(clock, filesDelayMs);
+      return await this.#attempt(() => {
         this.#checkReachable();
         this.#host.takeFailure('files');
         return work();
       });
+    };
     return {
       space: () => change(() => ({ totalBytes: modelDiskBytes, freeBytes: files.freeBytes })),
       createImage: (path, sizeBytes) =>

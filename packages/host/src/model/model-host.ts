@@ -48,23 +48,28 @@ export interface ModelHostOptions {
   readonly speed?: number;
   /** When what schedules begins anew, in its own time; a hundred days when absent. */
   readonly ageMaxNs?: Ns;
+  /** Is asked at each operation through a driver whether it fails, and how. */
+  readonly failing?: (operation: ModelOperation) => HostError | undefined;
 }
 
 /** Operations that {@link ModelHost.failNext} can make fail. */
-export type ModelOperation =
-  | 'create'
-  | 'pause'
-  | 'unpause'
-  | 'requestShutdown'
-  | 'requestReboot'
-  | 'destroy'
-  | 'save'
-  | 'restore'
-  | 'openConsole'
-  | 'scheduling'
-  | 'memory'
-  | 'devices'
-  | 'files';
+export type ModelOperation = (typeof modelOperations)[number];
+
+export const modelOperations = [
+  'create',
+  'pause',
+  'unpause',
+  'requestShutdown',
+  'requestReboot',
+  'destroy',
+  'save',
+  'restore',
+  'openConsole',
+  'scheduling',
+  'memory',
+  'devices',
+  'files',
+] as const;
 
 /**
  * A modelled host: the modelled hypervisor, its toolstack and its files. Its methods are what an administrator does
@@ -74,6 +79,8 @@ export class ModelHost {
   readonly shape: ModelShape;
   readonly files = new ModelFiles();
   readonly clock: Clock;
+  /** How long each operation on files takes by the clock, asked through a driver. */
+  filesDelayMs = 0;
   readonly #seed: number;
   readonly #random: SeededRandom;
   readonly #speed: number;
@@ -83,6 +90,7 @@ export class ModelHost {
   readonly #reachability = new Signal<boolean>();
   readonly #configs = new Map<DomId, DomainConfig>();
   readonly #failures = new Map<ModelOperation, HostError>();
+  readonly #failing: ModelHostOptions['failing'];
   #hypervisor: Hypervisor;
   readonly #machine: PacedMachine;
   #cpupools: ModelCpupools;
@@ -103,6 +111,7 @@ export class ModelHost {
     this.#seed = seed;
     this.#speed = options.speed ?? 1;
     this.#ageMaxNs = options.ageMaxNs ?? ageMaxNs;
+    this.#failing = options.failing;
     this.#random = new SeededRandom(seed);
     this.#identity = { systemUuid: randomUuid(this.#random), mac: localMac(this.#random) };
     this.#bootId = randomUuid(this.#random);
@@ -215,7 +224,7 @@ export class ModelHost {
 
   /** Takes the failure that was ordered for an operation. @throws HostError when there is one. */
   takeFailure(operation: ModelOperation): void {
-    const error = this.#failures.get(operation);
+    const error = this.#failures.get(operation) ?? this.#failing?.(operation);
     this.#failures.delete(operation);
     if (error !== undefined) throw error;
   }

@@ -10,19 +10,24 @@ import { listen, type HttpHandlers, type Listener } from './listener.ts';
 import { healthHandler, welcomeHandler } from './pages.ts';
 import { refuse, refuseTunnel, refuseUnread } from './refuse.ts';
 import { parseTarget, Router } from './router.ts';
-import { corsHandler, jsonRpcHandler, xmlRpcHandler } from './rpc.ts';
+import { corsHandler, jsonRpcHandler, xmlRpcHandler, type CallXapi } from './rpc.ts';
 import { thinCliPath, thinCliServer } from './thin-cli.ts';
 
-export interface ServeOptions {
+export interface HandlerOptions {
   readonly xapi: Xapi;
   readonly openConsole: OpenConsole;
+  readonly log: Log;
+  /** Carries requests out in place of {@link Xapi.call}. */
+  readonly call?: CallXapi;
+  /** The audit log; without one there is no `/audit_log`. */
+  readonly audit?: AuditFile;
+}
+
+export interface ServeOptions extends HandlerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: { readonly key: string; readonly certificate: string };
-  readonly log: Log;
   readonly limits?: Partial<HttpLimits>;
-  /** The audit log; without one there is no `/audit_log`. */
-  readonly audit?: AuditFile;
 }
 
 /** Binds and begins to answer. @throws the system's error when it cannot bind */
@@ -35,9 +40,10 @@ export function serveXapi(options: ServeOptions): Promise<Listener> {
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-function httpHandlers(options: ServeOptions, limits: HttpLimits): HttpHandlers {
+/** What is answered for one control plane. */
+export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpHandlers {
   const { xapi, log } = options;
-  const rpc = { call: xapi.call.bind(xapi), limits, log };
+  const rpc = { call: options.call ?? xapi.call.bind(xapi), limits, log };
   const xml = xmlRpcHandler(rpc);
   const router = new Router([
     { method: 'POST', prefix: '/', handler: xml },

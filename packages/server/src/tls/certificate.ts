@@ -50,6 +50,11 @@ export async function serverCertificate(directory: string, listenHost: string): 
   }
 }
 
+/** A certificate that is kept nowhere: for a server that lives as long as a test. */
+export const passingCertificate = (
+  listenHost: string,
+): Promise<{ readonly key: string; readonly certificate: string }> => makeCertificate(ownNames(listenHost));
+
 async function makeCertificate(
   names: readonly string[],
 ): Promise<{ readonly key: string; readonly certificate: string }> {

@@ -70,6 +70,11 @@ export class ChangeLog {
     return changes;
   }
 
+  /** Remembers nothing of what was until now: everybody who waits for what comes after an older time has lost events. */
+  forget(): void {
+    this.#completeSince = Math.max(this.#completeSince, this.#entries.at(-1)?.generation ?? 0);
+  }
+
   #compact(): void {
     const limit = this.#tombstonesMax;
     let forget = this.#tombstones > limit ? this.#tombstones - Math.floor(limit / 2) : 0;

@@ -71,6 +71,11 @@ export class Tasks {
     this.#clock = clock;
   }
 
+  /** How much of the server's own work is under way. */
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
   /** Begins a task of the server's own work. @throws XapiError TOO_MANY_PENDING_TASKS */
   begin(label: string, options: TaskOptions = {}): Task {
     const ref = this.#create(label, options);
