@@ -5,9 +5,9 @@
  */
 import { assert } from '@xenolith/base';
 import { grownFloat64, grownInt32 } from '../../engine/timer-heap.ts';
-import { pauseFlag, type SchedCore } from '../../schedule/core.ts';
+import { pauseFlag, runState, type SchedCore } from '../../schedule/core.ts';
 import type { GuestCode } from '../../schedule/guest-code.ts';
-import type { KernelSpec } from '../lock/kernel.ts';
+import { interruptLock, type KernelSpec } from '../lock/kernel.ts';
 import { GuestLocks, type GuestLocksState } from '../lock/guest-locks.ts';
 import { RunTimers, type RunTimersState } from '../run-timers.ts';
 import { Jobs, type JobSource, type JobsState } from './jobs.ts';
@@ -41,6 +41,8 @@ export type Step =
   | readonly ['lock', number, number]
   /** Gives back the lock that it has. */
   | readonly ['unlock']
+  /** As `run`, by a handler of interrupts: it counts as overhead of the kernel. */
+  | readonly ['serve', number]
   /** Begins a phase of so much wall time. */
   | readonly ['phase', number]
   /** Goes back to a step, by its number, unless the phase is over. */
@@ -72,6 +74,7 @@ const op = {
   again: 10,
   lock: 11,
   unlock: 12,
+  serve: 13,
 } as const;
 
 /** Steps with two numbers that are no range of lengths. */
@@ -115,6 +118,12 @@ export class Programs implements GuestCode {
   #random: Uint32Array = new Uint32Array(0);
   /** Bits of {@link trait}. */
   #traits: Uint8Array = new Uint8Array(0);
+  /** When the next tick of a vCPU is due whose kernel has interrupts, and the timer of the core for the first of them. */
+  readonly #ticks: RunTimers;
+  readonly #tickTimer: number;
+  /** By unit: what its kernel does when a tick comes, and what the tick that it is at has interrupted. */
+  readonly #handler: (Handler | undefined)[] = [];
+  readonly #interrupted: (Interrupted | undefined)[] = [];
   /** When the present phase ends; Infinity outside of one. */
   #phaseEndNs: Float64Array = new Float64Array(0);
 
@@ -123,6 +132,8 @@ export class Programs implements GuestCode {
     this.jobs = new Jobs(core.unitCapacity);
     this.#runTimers = new RunTimers(core.unitCapacity);
     this.#runTimer = core.newActionTimer(() => this.#burst());
+    this.#ticks = new RunTimers(core.unitCapacity);
+    this.#tickTimer = core.newActionTimer(() => this.#tick());
     this.locks = new GuestLocks(core, {
       goOn: (unit) => this.#goOnWithKernel(unit),
       arm: (unit, dueNs) => this.#armRun(unit, dueNs),
@@ -142,8 +153,8 @@ export class Programs implements GuestCode {
     this.#leftNs = grownFloat64(this.#leftNs, unitCapacity);
     this.#phaseEndNs = grownFloat64(this.#phaseEndNs, unitCapacity);
     this.jobs.grow(unitCapacity);
-    this.locks.grow(unitCapacity);
     this.#runTimers.grow(unitCapacity);
+    this.#ticks.grow(unitCapacity);
     const random = new Uint32Array(unitCapacity);
     random.set(this.#random);
     this.#random = random;
@@ -162,6 +173,8 @@ export class Programs implements GuestCode {
     this.#phaseEndNs[unit] = Infinity;
     this.jobs.reset(unit, seed);
     this.locks.reset(unit);
+    this.#ticks.disarm(unit);
+    this.#handler[unit] = this.#interrupted[unit] = undefined;
     this.#takeUpRun(unit);
   }
 
@@ -169,6 +182,20 @@ export class Programs implements GuestCode {
   addKernel(units: readonly number[], spec: KernelSpec): void {
     this.locks.addKernel(units, spec);
     for (const unit of units) this.#traits[unit]! |= trait.kernel;
+    const { interrupts } = spec;
+    if (interrupts === undefined) return;
+    const { periodNs, workNs, holdNs } = interrupts;
+    assert(Number.isSafeInteger(periodNs) && periodNs > 0, `a tick every ${periodNs}`);
+    const program = compileProgram(
+      [['serve', workNs], ['lock', interruptLock(spec)], ['serve', holdNs], ['unlock']],
+      false,
+    );
+    for (const [cpu, unit] of units.entries()) {
+      this.#handler[unit] = { program, periodNs };
+      // Not all at once, as with `skew_tick`.
+      this.#ticks.arm(unit, this.#core.now + Math.ceil((periodNs * (cpu + 1)) / units.length));
+    }
+    this.#armForTick();
   }
 
   /** Brings a vCPU up now: its program begins. */
@@ -217,20 +244,91 @@ export class Programs implements GuestCode {
   #runningWithKernel(unit: number): void {
     const { locks } = this;
     locks.arrived(unit);
-    if (locks.isAtLock(unit)) locks.running(unit);
+    if ((this.#traits[unit]! & trait.tick) !== 0 && this.#interrupted[unit] === undefined) this.#interrupt(unit);
+    else if (locks.isAtLock(unit)) locks.running(unit);
     else if ((this.#traits[unit]! & trait.hog) === 0 && !this.#runTimers.isArmed(unit)) this.#armRunForLeft(unit);
   }
 
   #stoppedWithKernel(unit: number): void {
+    this.locks.left(unit);
+    this.#setAside(unit);
+  }
+
+  /** Whatever a vCPU is at stands still. */
+  #setAside(unit: number): void {
     const { locks } = this;
     const runTimers = this.#runTimers;
-    locks.left(unit);
     if (locks.isAtLock(unit)) locks.stopped(unit);
     else if (runTimers.isArmed(unit)) {
       this.#leftNs[unit] = runTimers.dueNs(unit) - this.#core.now;
       runTimers.disarm(unit);
     }
   }
+
+  // ---- interrupts
+
+  #armForTick(): void {
+    const unit = this.#ticks.first;
+    if (unit >= 0) this.#core.timers.arm(this.#tickTimer, this.#ticks.dueNs(unit));
+  }
+
+  /** Clocks of vCPUs tick that are due. */
+  #tick(): void {
+    const { now } = this.#core;
+    for (let unit = this.#ticks.first; this.#ticks.dueNs(unit) <= now; unit = this.#ticks.first) {
+      this.#ticks.arm(unit, now + this.#handler[unit]!.periodNs);
+      this.#tickOf(unit);
+    }
+    this.#armForTick();
+  }
+
+  /** Who is not on a pCPU, at another interrupt or outside of its guest takes it later; who sleeps has no tick. */
+  #tickOf(unit: number): void {
+    const core = this.#core;
+    const { locks } = this;
+    const state = core.state[unit]!;
+    const isInside = this.#interrupted[unit] === undefined;
+    if (state === runState.running && isInside && !locks.isExiting(unit)) {
+      core.currentPcpu = core.pcpu[unit]!;
+      this.#interrupt(unit);
+      return;
+    }
+    const isAsleep = state === runState.blocked && locks.isAsleep(unit);
+    if (state !== runState.running && state !== runState.runnable && !isAsleep) return;
+    this.#traits[unit]! |= trait.tick;
+    // Events that are delivered end a poll, but for one of a handler, in which they are masked.
+    if (isAsleep && isInside) core.unblock(unit);
+  }
+
+  /** A vCPU on a pCPU goes aside from what it is at, and begins with its handler. */
+  #interrupt(unit: number): void {
+    this.#setAside(unit);
+    const isHog = (this.#traits[unit]! & trait.hog) !== 0;
+    const [program, at, leftNs] = [this.#program[unit]!, this.#at[unit]!, this.#leftNs[unit]!];
+    this.#interrupted[unit] = { program, at, leftNs, isHog };
+    this.#traits[unit]! &= ~(trait.tick | trait.hog);
+    this.#program[unit] = this.#handler[unit]!.program;
+    this.#at[unit] = 0;
+    this.locks.enterInterrupt(unit);
+    this.#goOnWithKernel(unit);
+  }
+
+  /** The handler is done: the vCPU goes on with what it was at, or with the next tick. */
+  #endInterrupt(unit: number): void {
+    const { locks } = this;
+    const { program, at, leftNs, isHog } = this.#interrupted[unit]!;
+    this.#interrupted[unit] = undefined;
+    this.#program[unit] = program;
+    this.#at[unit] = at;
+    this.#leftNs[unit] = leftNs;
+    if (isHog) this.#traits[unit]! |= trait.hog;
+    locks.leaveInterrupt(unit);
+    if ((this.#traits[unit]! & trait.tick) !== 0) this.#interrupt(unit);
+    else if (locks.isAtLock(unit)) locks.running(unit);
+    else if (!isHog) this.#armRunForLeft(unit);
+  }
+
+  // ---- timers of vCPUs whose kernels have locks
 
   /** As {@link #armForLeft}, with what locks have cost, of a vCPU whose kernel has some. */
   #armRunForLeft(unit: number): void {
@@ -319,6 +417,9 @@ export class Programs implements GuestCode {
       jobs: this.jobs.capture(),
       locks: this.locks.capture(),
       runTimers: this.#runTimers.capture(),
+      ticks: this.#ticks.capture(),
+      handlers: [...this.#handler],
+      interrupted: [...this.#interrupted],
     };
   }
 
@@ -332,6 +433,9 @@ export class Programs implements GuestCode {
     this.jobs.restore(state.jobs);
     this.locks.restore(state.locks);
     this.#runTimers.restore(state.runTimers);
+    this.#ticks.restore(state.ticks);
+    this.#handler.splice(0, Infinity, ...(state.handlers as readonly (Handler | undefined)[]));
+    this.#interrupted.splice(0, Infinity, ...(state.interrupted as readonly (Interrupted | undefined)[]));
   }
 
   /** A `run` is over on a vCPU that runs: takes steps up until one takes time. */
@@ -422,8 +526,17 @@ export class Programs implements GuestCode {
         case op.mark:
           this.jobs.completed[unit]!++;
           break;
+        case op.serve:
+          this.#draw(unit, program, at);
+          this.locks.countOverhead(unit, this.#leftNs[unit]!);
+          this.#armRunForLeft(unit);
+          return;
         default:
           if (at >= 0) this.#at[unit] = at;
+          else if (this.#interrupted[unit] !== undefined) {
+            this.#endInterrupt(unit);
+            return;
+          }
           this.#goOn(unit);
           return;
       }
@@ -494,7 +607,21 @@ export class Programs implements GuestCode {
   }
 }
 
-const trait = { hog: 1, starting: 2, waiting: 4, pending: 8, kernel: 16 } as const;
+const trait = { hog: 1, starting: 2, waiting: 4, pending: 8, kernel: 16, tick: 32 } as const;
+
+/** What the kernel of a vCPU does when its clock ticks. */
+interface Handler {
+  readonly program: Program;
+  readonly periodNs: number;
+}
+
+/** Where a program was when an interrupt came. */
+interface Interrupted {
+  readonly program: Program;
+  readonly at: number;
+  readonly leftNs: number;
+  readonly isHog: boolean;
+}
 
 /** {@link Programs} at one moment. */
 export interface ProgramsState {
@@ -508,4 +635,7 @@ export interface ProgramsState {
   readonly jobs: JobsState;
   readonly locks: GuestLocksState;
   readonly runTimers: RunTimersState;
+  readonly ticks: RunTimersState;
+  readonly handlers: readonly unknown[];
+  readonly interrupted: readonly unknown[];
 }
