@@ -175,6 +175,19 @@ export class GuestLocks {
     leaveFrame(this.#lockers[unit]!);
   }
 
+  /** Whether the guest may put another thread on a vCPU: who holds a spinlock, or is at one, is not disturbed. */
+  isPreemptible(unit: number): boolean {
+    const { mode: at, held } = this.#lockers[unit]!;
+    return at === mode.none && held < 0;
+  }
+
+  /** The guest has put another thread on a vCPU. */
+  switchedThread(unit: number): void {
+    const locker = this.#lockers[unit]!;
+    const { threadNs, refillNs } = locker.kernel.costs;
+    owe(locker, threadNs + refillNs);
+  }
+
   /** What a program does now counts as overhead. */
   countOverhead(unit: number, lengthNs: number): void {
     this.#lockers[unit]!.overheadNs += lengthNs;

@@ -15,9 +15,11 @@ export interface LockCosts {
   readonly sendNs: number;
   /** The vCPU comes onto a pCPU: a context switch, before it goes on. */
   readonly switchNs: number;
+  /** The guest puts another thread on a vCPU. */
+  readonly threadNs: number;
   /**
-   * Work that takes longer because caches are cold, where the vCPU was on another pCPU before, or another vCPU with a
-   * kernel was on this one meanwhile. From a few microseconds to more than a millisecond, by what the work touches (Li,
+   * Work that takes longer because caches are cold: the vCPU was on another pCPU before, another vCPU with a kernel was
+   * on this one meanwhile, or another thread was on the vCPU. From a few microseconds to more than a millisecond, by what the work touches (Li,
    * Ding and Shen, Quantifying the cost of context switch, ExpCS 2007).
    */
   readonly refillNs: number;
@@ -37,6 +39,7 @@ export const defaultLockCosts: LockCosts = {
   pollNs: 600,
   sendNs: 500,
   switchNs: 2000,
+  threadNs: 2000,
   refillNs: 0,
 };
 

@@ -10,93 +10,12 @@ import type { GuestCode } from '../../schedule/guest-code.ts';
 import { interruptLock, type KernelSpec } from '../lock/kernel.ts';
 import { GuestLocks, type GuestLocksState } from '../lock/guest-locks.ts';
 import { RunTimers, type RunTimersState } from '../run-timers.ts';
-import { Jobs, type JobSource, type JobsState } from './jobs.ts';
-
-/**
- * A step of a program. Times are whole nanoseconds; with two of them the length is drawn, evenly, when the step is
- * taken up.
- */
-export type Step =
-  /** Computes for ever. */
-  | readonly ['hog']
-  /** Computes for so much of its own running time. */
-  | readonly ['run', number]
-  | readonly ['run', number, number]
-  /** Blocks for so much wall time. */
-  | readonly ['block', number]
-  | readonly ['block', number, number]
-  | readonly ['yield']
-  /** Sends an event to a vCPU of a domain. */
-  | readonly ['kick', number, number]
-  /** Waits for an event, unless one has come since the last wait. */
-  | readonly ['wait']
-  /** Waits for the next job of a source, by its number; the step to go on at when the phase ends before one comes. */
-  | readonly ['job', number, number]
-  /** The job is done: its response time is noted. */
-  | readonly ['done']
-  /** A unit of work is done. */
-  | readonly ['mark']
-  /** Takes a spinlock of the domain's kernel, by its number, or one of several, drawn evenly. */
-  | readonly ['lock', number]
-  | readonly ['lock', number, number]
-  /** Gives back the lock that it has. */
-  | readonly ['unlock']
-  /** As `run`, by a handler of interrupts: it counts as overhead of the kernel. */
-  | readonly ['serve', number]
-  /** Begins a phase of so much wall time. */
-  | readonly ['phase', number]
-  /** Goes back to a step, by its number, unless the phase is over. */
-  | readonly ['again', number];
-
-/** A program as it is kept: each step is {@link stepNumbers} numbers of one array, so that one is read at one place. */
-export interface Program {
-  /** What to do, an {@link op}, and its two numbers; the last one is not used. */
-  readonly steps: Float64Array;
-  readonly repeat: boolean;
-  readonly sources: readonly JobSource[];
-}
-
-/** Numbers of a step in {@link Program.steps}, and where its own are. */
-const stepNumbers = 4;
-const ofStep = { op: 0, from: 1, to: 2 } as const;
-
-const op = {
-  hog: 0,
-  run: 1,
-  block: 2,
-  yield: 3,
-  kick: 4,
-  wait: 5,
-  job: 6,
-  done: 7,
-  mark: 8,
-  phase: 9,
-  again: 10,
-  lock: 11,
-  unlock: 12,
-  serve: 13,
-} as const;
-
-/** Steps with two numbers that are no range of lengths. */
-const hasTwoNumbers = (name: Step[0]): boolean => name === 'kick' || name === 'job';
+import { Jobs, type JobsState } from './jobs.ts';
+import { compileProgram, emptyProgram, ofStep, op, stepNumbers, type Program } from './step.ts';
+import { GuestThreads, type GuestThreadsState } from './threads.ts';
 
 /** Steps of no length that may follow each other at one instant; more are a program that never lets time pass. */
 const instantStepsMax = 100_000;
-
-/** @throws AssertionError for lengths that are no whole numbers, or the wrong way round */
-export function compileProgram(steps: readonly Step[], repeat: boolean, sources: readonly JobSource[] = []): Program {
-  const numbers = new Float64Array(steps.length * stepNumbers);
-  steps.forEach(([name, first = 0, second], index) => {
-    const last = hasTwoNumbers(name) ? (second ?? 0) : (second ?? first);
-    numbers.set([op[name], first, last], index * stepNumbers);
-    assert(Number.isSafeInteger(first) && first >= 0, `a step ${name} of ${first}`);
-    if (!hasTwoNumbers(name)) assert(last >= first, `a step ${name} from ${first} to ${last}`);
-  });
-  return { steps: numbers, repeat, sources };
-}
-
-/** Nothing to do: the vCPU blocks at once, for ever. */
-const emptyProgram: Program = compileProgram([], false);
 
 /** Runs programs on the vCPUs of a machine. */
 export class Programs implements GuestCode {
@@ -121,6 +40,8 @@ export class Programs implements GuestCode {
   /** When the next tick of a vCPU is due whose kernel has interrupts, and the timer of the core for the first of them. */
   readonly #ticks: RunTimers;
   readonly #tickTimer: number;
+  /** Threads of domains that have more of them than vCPUs. */
+  readonly #threads: GuestThreads;
   /** By unit: what its kernel does when a tick comes, and what the tick that it is at has interrupted. */
   readonly #handler: (Handler | undefined)[] = [];
   readonly #interrupted: (Interrupted | undefined)[] = [];
@@ -134,6 +55,7 @@ export class Programs implements GuestCode {
     this.#runTimer = core.newActionTimer(() => this.#burst());
     this.#ticks = new RunTimers(core.unitCapacity);
     this.#tickTimer = core.newActionTimer(() => this.#tick());
+    this.#threads = new GuestThreads(core);
     this.locks = new GuestLocks(core, {
       goOn: (unit) => this.#goOnWithKernel(unit),
       arm: (unit, dueNs) => this.#armRun(unit, dueNs),
@@ -174,6 +96,7 @@ export class Programs implements GuestCode {
     this.jobs.reset(unit, seed);
     this.locks.reset(unit);
     this.#ticks.disarm(unit);
+    this.#threads.reset(unit);
     this.#handler[unit] = this.#interrupted[unit] = undefined;
     this.#takeUpRun(unit);
   }
@@ -196,6 +119,21 @@ export class Programs implements GuestCode {
       this.#ticks.arm(unit, this.#core.now + Math.ceil((periodNs * (cpu + 1)) / units.length));
     }
     this.#armForTick();
+  }
+
+  /**
+   * The vCPUs of a domain, which have not started and have a kernel with interrupts, run threads, each with a program and
+   * the seed of its lengths. Programs may compute, sleep, take locks and mark units of work.
+   */
+  addThreads(units: readonly number[], threads: readonly { readonly program: Program; readonly seed: number }[]): void {
+    assert(
+      units.every((unit) => this.#handler[unit] !== undefined),
+      'threads change places at ticks',
+    );
+    this.#threads.add(
+      units,
+      threads.map(({ program, seed }) => ({ program, at: 0, leftNs: 0, random: seed >>> 0, unit: -1 })),
+    );
   }
 
   /** Brings a vCPU up now: its program begins. */
@@ -324,8 +262,50 @@ export class Programs implements GuestCode {
     if (isHog) this.#traits[unit]! |= trait.hog;
     locks.leaveInterrupt(unit);
     if ((this.#traits[unit]! & trait.tick) !== 0) this.#interrupt(unit);
-    else if (locks.isAtLock(unit)) locks.running(unit);
+    else if (this.#threads.isWanted(unit) && locks.isPreemptible(unit)) {
+      this.#putAway(unit, leftNs);
+      this.#threads.putBack(unit);
+      if (this.#takeThread(unit)) this.#goOnWithKernel(unit);
+    } else if (locks.isAtLock(unit)) locks.running(unit);
     else if (!isHog) this.#armRunForLeft(unit);
+  }
+
+  // ---- threads
+
+  /** The thread of a vCPU leaves it. */
+  #putAway(unit: number, leftNs: number): void {
+    const thread = this.#threads.current(unit)!;
+    thread.at = this.#at[unit]!;
+    thread.leftNs = leftNs;
+    thread.random = this.#random[unit]!;
+  }
+
+  /** The next thread comes to a vCPU that runs. @returns whether it has a step to take; if not, it computes, or there is none */
+  #takeThread(unit: number): boolean {
+    const isOther = this.#threads.take(unit);
+    if (isOther === undefined) {
+      this.#program[unit] = emptyProgram;
+      this.#at[unit] = this.#leftNs[unit] = 0;
+      this.#core.block(unit);
+      return false;
+    }
+    const { program, at, leftNs, random } = this.#threads.current(unit)!;
+    this.#program[unit] = program;
+    this.#at[unit] = at;
+    this.#leftNs[unit] = leftNs;
+    this.#random[unit] = random;
+    if (isOther) this.locks.switchedThread(unit);
+    if (leftNs === 0) return true;
+    this.#armRunForLeft(unit);
+    return false;
+  }
+
+  /** A thread sleeps: the vCPU takes the next one. @returns what {@link #takeThread} does */
+  #sleepThread(unit: number): boolean {
+    const lengthNs = this.#leftNs[unit]!;
+    this.#putAway(unit, 0);
+    this.#threads.sleepUntil(unit, this.#core.now + lengthNs);
+    return this.#takeThread(unit);
   }
 
   // ---- timers of vCPUs whose kernels have locks
@@ -418,6 +398,7 @@ export class Programs implements GuestCode {
       locks: this.locks.capture(),
       runTimers: this.#runTimers.capture(),
       ticks: this.#ticks.capture(),
+      threads: this.#threads.capture(),
       handlers: [...this.#handler],
       interrupted: [...this.#interrupted],
     };
@@ -434,6 +415,7 @@ export class Programs implements GuestCode {
     this.locks.restore(state.locks);
     this.#runTimers.restore(state.runTimers);
     this.#ticks.restore(state.ticks);
+    this.#threads.restore(state.threads);
     this.#handler.splice(0, Infinity, ...(state.handlers as readonly (Handler | undefined)[]));
     this.#interrupted.splice(0, Infinity, ...(state.interrupted as readonly (Interrupted | undefined)[]));
   }
@@ -532,11 +514,16 @@ export class Programs implements GuestCode {
           this.#armRunForLeft(unit);
           return;
         default:
-          if (at >= 0) this.#at[unit] = at;
-          else if (this.#interrupted[unit] !== undefined) {
+          if (at < 0 && this.#interrupted[unit] !== undefined) {
             this.#endInterrupt(unit);
             return;
           }
+          if (this.#threads.has(unit)) {
+            if (at >= 0) this.#draw(unit, program, at);
+            if (at < 0 ? this.#takeThread(unit) : this.#sleepThread(unit)) break;
+            return;
+          }
+          if (at >= 0) this.#at[unit] = at;
           this.#goOn(unit);
           return;
       }
@@ -636,6 +623,7 @@ export interface ProgramsState {
   readonly locks: GuestLocksState;
   readonly runTimers: RunTimersState;
   readonly ticks: RunTimersState;
+  readonly threads: GuestThreadsState;
   readonly handlers: readonly unknown[];
   readonly interrupted: readonly unknown[];
 }
