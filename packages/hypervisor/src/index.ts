@@ -1,7 +1,7 @@
 export * from './domain/domain.ts';
 export * from './domain/domid-allocator.ts';
-export { type LockCounts } from './guest/lock/guest-locks.ts';
-export { defaultSpinThresholds, type KernelSpec } from './guest/lock/kernel.ts';
+export { type LockCounts } from './guest/lock/locker.ts';
+export { defaultInterrupts, defaultSpinThresholds, type Interrupts, type KernelSpec } from './guest/lock/kernel.ts';
 export * from './guest/lock/lock-costs.ts';
 export { lockKinds, type LockKind } from './guest/lock/lock-machine.ts';
 export { guestTimesMs, type ControlRequest } from './guest/modelled-guest.ts';

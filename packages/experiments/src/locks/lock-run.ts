@@ -2,6 +2,7 @@
 import { SeededRandom } from '@xenolith/base';
 import {
   buildTopology,
+  defaultInterrupts,
   Machine,
   type KernelSpec,
   type SchedulerName,
@@ -21,6 +22,8 @@ export interface LockSetting {
   /** credit where absent. */
   readonly scheduler?: SchedulerName;
   readonly options?: SchedulerOptions;
+  /** Threads of each guest, which do the work; one a vCPU, without a scheduler of the guest, where absent. */
+  readonly threads?: number;
   /** No Xen: CPUs are the kernel's own, and there is no dom0. */
   readonly isNative?: true;
 }
@@ -43,7 +46,17 @@ const dom0Vcpus = 4;
 
 /** The machine with its VMs, before anything has happened. The vCPUs of a VM come up one by one, as its kernel starts them. */
 export function lockMachine(setting: LockSetting, { seed, topology, trace, onMachine }: RunContext): Machine {
-  const { vms, vcpus, pcpus, kernel, workload, scheduler = 'credit', options = {}, isNative = false } = setting;
+  const {
+    vms,
+    vcpus,
+    pcpus,
+    kernel,
+    workload,
+    scheduler = 'credit',
+    options = {},
+    isNative = false,
+    threads,
+  } = setting;
   const shape = { nodes: 1, socketsPerNode: 1, coresPerSocket: pcpus, threadsPerCore: 1 };
   const random = new SeededRandom(seed);
   const machine = new Machine({
@@ -65,12 +78,21 @@ export function lockMachine(setting: LockSetting, { seed, topology, trace, onMac
       vcpus: Array.from({ length: dom0Vcpus }, () => ({ workload: dom0Work })),
     });
   }
+  const own: Workload = threads === undefined ? workload : { kind: 'idle' };
   for (let vm = 1; vm <= vms; vm++) {
     machine.addDomain({
       name: `vm${vm}`,
       cpupool: 'Pool-0',
-      kernel: isNative ? { ...kernel, costs: { ...kernel.costs, switchNs: 0 } } : kernel,
-      vcpus: Array.from({ length: vcpus }, () => ({ workload, startNs: 1 + (random.nextUint32() % startWithinNs) })),
+      kernel: {
+        ...(threads === undefined ? {} : { interrupts: defaultInterrupts }),
+        ...kernel,
+        ...(isNative ? { costs: { ...kernel.costs, switchNs: 0 } } : {}),
+      },
+      ...(threads === undefined ? {} : { threads: { count: threads, workload } }),
+      vcpus: Array.from({ length: vcpus }, () => ({
+        workload: own,
+        startNs: 1 + (random.nextUint32() % startWithinNs),
+      })),
     });
   }
   return machine;

@@ -1,6 +1,7 @@
 /** Runs a recorded experiment on the model (hypervisor/kat/README, sections 2 and 3). */
 import { assert } from '@xenolith/base';
-import { compileProgram, Programs, type ProgramsState } from '../guest/workload/program.ts';
+import { Programs, type ProgramsState } from '../guest/workload/program.ts';
+import { compileProgram } from '../guest/workload/step.ts';
 import { errno, runState, SchedCore, type SchedPool } from '../schedule/core.ts';
 import { captureCore, restoreCore, type CoreSnapshot } from '../schedule/core-snapshot.ts';
 import { makeScheduler } from '../schedule/make-scheduler.ts';

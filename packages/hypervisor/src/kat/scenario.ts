@@ -1,5 +1,5 @@
 /** A recorded experiment with schedulers, as its file has it (hypervisor/kat/README, section 1), and its answer. */
-import type { Step } from '../guest/workload/program.ts';
+import type { Step } from '../guest/workload/step.ts';
 import type { SchedulerName, XenVersion } from '../schedule/scheduler.ts';
 
 export interface ScenarioVcpu {

@@ -1,5 +1,5 @@
 /** What a machine has done, in figures: times in nanoseconds, shares between 0 and 1. */
-import type { LockCounts } from '../guest/lock/guest-locks.ts';
+import type { LockCounts } from '../guest/lock/locker.ts';
 import type { Histogram } from '../guest/workload/histogram.ts';
 
 /** How long something took: quantiles are rounded up by at most 1/32, the rest is exact. */

@@ -49,7 +49,15 @@ export interface DomainRunSpec {
   readonly memoryByNode?: readonly number[];
   /** The spinlocks of its kernel; a workload that takes some needs it. */
   readonly kernel?: KernelSpec;
+  /**
+   * Threads that its guest runs on its vCPUs, which have then nothing else to do (`idle`), by a scheduler of its own; each
+   * works with locks (`locking`). Needs a kernel with interrupts.
+   */
+  readonly threads?: { readonly count: number; readonly workload: Workload };
 }
+
+/** Threads of a domain. */
+const threadsMax = 4096;
 
 export interface MachineOptions {
   readonly topology: Topology;
@@ -198,7 +206,7 @@ export class Machine {
    * that Xen refuses
    */
   addDomain({ domid = this.#nextDomid, ...spec }: DomainRunSpec): number {
-    const { name, cpupool, parameters, vcpus, isPaused = false, memoryByNode, kernel } = spec;
+    const { name, cpupool, parameters, vcpus, isPaused = false, memoryByNode, kernel, threads } = spec;
     const core = this.#core;
     const pool = this.#pool(cpupool);
     assert(pcpuMask.first(pool.valid) >= 0, `cpupool ${cpupool} has pCPUs`);
@@ -215,6 +223,7 @@ export class Machine {
       this.#programs.load(unit, compileWorkload(workload), this.#seedOf(domid, vcpu));
     }
     if (kernel !== undefined) this.#programs.addKernel(entry.units, kernel);
+    if (threads !== undefined) this.#addThreads(domid, entry.units, spec);
     for (const [vcpu, { hardAffinity, softAffinity }] of vcpus.entries()) {
       this.#setAffinity(entry.units[vcpu]!, hardAffinity, softAffinity);
     }
@@ -226,6 +235,21 @@ export class Machine {
     for (const [vcpu, spec] of vcpus.entries()) this.#bringUp(entry.units[vcpu]!, spec);
     core.drain();
     return domid;
+  }
+
+  #addThreads(domid: number, units: readonly number[], { vcpus, threads }: Omit<DomainRunSpec, 'domid'>): void {
+    const { count, workload } = threads!;
+    assert(Number.isSafeInteger(count) && count > 0 && count <= threadsMax, `${count} threads`);
+    assert(workload.kind === 'locking', `threads that are ${workload.kind}`);
+    assert(
+      vcpus.every((vcpu) => vcpu.workload.kind === 'idle'),
+      'the vCPUs of threads have no other work',
+    );
+    const program = compileWorkload(workload);
+    this.#programs.addThreads(
+      units,
+      Array.from({ length: count }, (_, thread) => ({ program, seed: this.#seedOf(domid, thread) })),
+    );
   }
 
   #bringUp(unit: number, { startNs = 0, isOffline = false }: VcpuSpec): void {

@@ -1,5 +1,5 @@
 import { Histogram, type HistogramState } from '../guest/workload/histogram.ts';
-import { lockCounters } from '../guest/lock/guest-locks.ts';
+import { lockCounters } from '../guest/lock/locker.ts';
 import type { Programs } from '../guest/workload/program.ts';
 import { runState, type SchedCore } from '../schedule/core.ts';
 import { latencyFigures, type PcpuFigures, type RunFigures } from './figures.ts';
@@ -107,6 +107,7 @@ export class Measurement {
         sleeps: sums[13]!,
         kicks: sums[14]!,
         yields: sums[15]!,
+        interrupts: sums[16]!,
       },
       wakeNs: latencyFigures(wakeNs),
       responseNs: latencyFigures(responseNs),

@@ -1,6 +1,6 @@
 /** Random small scenarios for property tests of policies: domains that compute, block and yield, and things done to them. */
 import fc from 'fast-check';
-import type { Step } from '../guest/workload/program.ts';
+import type { Step } from '../guest/workload/step.ts';
 import type { SchedPool } from '../schedule/core.ts';
 import type { TestMachine, TestVcpu } from './test-machine.ts';
 

@@ -3,7 +3,8 @@
  * that each is reached once.
  */
 import { assert } from '@xenolith/base';
-import { compileProgram, Programs, type ProgramsState } from '../guest/workload/program.ts';
+import { Programs, type ProgramsState } from '../guest/workload/program.ts';
+import { compileProgram } from '../guest/workload/step.ts';
 import { pauseFlag, runState, SchedCore, type SchedPool } from '../schedule/core.ts';
 import { captureCore, restoreCore, type CoreSnapshot } from '../schedule/core-snapshot.ts';
 import { makeScheduler } from '../schedule/make-scheduler.ts';

@@ -1,5 +1,6 @@
 /** Small machines for tests of scheduling: pools with policies, and domains that run programs. */
-import { compileProgram, Programs, type Step } from '../guest/workload/program.ts';
+import { Programs } from '../guest/workload/program.ts';
+import { compileProgram, type Step } from '../guest/workload/step.ts';
 import { SchedCore, type SchedPool } from '../schedule/core.ts';
 import { makeScheduler } from '../schedule/make-scheduler.ts';
 import * as pcpuMask from '../schedule/pcpu-mask.ts';

@@ -5,7 +5,7 @@ import type { RunFigures } from '../../machine/figures.ts';
 import { Machine } from '../../machine/machine.ts';
 import type { SchedulerName } from '../../schedule/scheduler.ts';
 import { buildTopology } from '../../topology/topology.ts';
-import type { KernelSpec } from './kernel.ts';
+import { defaultInterrupts, type KernelSpec } from './kernel.ts';
 import { lockKinds } from './lock-machine.ts';
 
 const ms = 1_000_000;
@@ -58,6 +58,8 @@ const figuresAfter = (machine: Machine, durationNs: number): readonly RunFigures
   return machine.figures().domains;
 };
 
+/** Often, and with a lock that is wanted by others too. */
+const interrupts = { periodNs: 401_003, workNs: 9_001, holdNs: 60_007 };
 const pauseLoopExiting = { windowNs: 40_000, exitNs: 1300 };
 
 describe.each(lockKinds)('%s', (lock) => {
@@ -73,6 +75,9 @@ describe.each(lockKinds)('%s', (lock) => {
     ['a long threshold', { more: { spinThreshold: 700 }, seed: 6 }],
     ['vCPUs that sleep', { sleepNs: 700_000, seed: 7 }],
     ['pause-loop exiting', { more: { pauseLoopExiting }, seed: 8 }],
+    ['interrupts', { more: { interrupts, spinThreshold: 200 }, seed: 10 }],
+    ['interrupts, and vCPUs that sleep', { more: { interrupts }, scheduler: 'credit2', sleepNs: 700_000, seed: 12 }],
+    ['interrupts and pause-loop exiting', { more: { interrupts, pauseLoopExiting }, vcpus: 4, seed: 13 }],
     ['pause-loop exiting under credit2', { more: { pauseLoopExiting }, scheduler: 'credit2', seed: 9 }],
   ])('comes to the same with and without an event for each test: %s', (_, { more, ...setting }) => {
     const kernel: KernelSpec = { lock, costs, spinThreshold: 30, ...more };
@@ -88,7 +93,7 @@ describe.each(lockKinds)('%s', (lock) => {
 
   test('goes on from a snapshot as it went on from itself', () => {
     for (const atNs of [3 * ms, 17_345_678, 61_000_003]) {
-      const machine = machineOf({ kernel: { lock, spinThreshold: 2000, pauseLoopExiting } });
+      const machine = machineOf({ kernel: { lock, spinThreshold: 2000, pauseLoopExiting, interrupts } });
       machine.run(atNs);
       const snapshot = structuredClone(machine.capture());
       const first = figuresAfter(machine, 40 * ms);
@@ -121,6 +126,23 @@ test('what a lock costs that nobody else wants: a lock, an unlock and a switch',
   expect(locks).toMatchObject({ acquisitions: 1000, spinNs: 0, overheadNs: 2000 + 1000 * 20 });
 });
 
+test('caches are filled again where a vCPU was away from its pCPU or has moved, and not where it only slept', () => {
+  const overheadNs = (vms: number, refillNs: number): number => {
+    const topology = buildTopology({ nodes: 1, socketsPerNode: 1, coresPerSocket: 1, threadsPerCore: 1 });
+    const machine = new Machine({ topology, seed: 1 });
+    machine.addCpupool({ name: 'p', scheduler: 'rtds', pcpus: [0] });
+    const workload = { kind: 'locking', gapNs: 100_000, holdNs: 1000, sleepNs: 1 * ms } as const;
+    const kernel = { lock: 'ticket', costs: { refillNs } } as const;
+    for (let vm = 0; vm < vms; vm++)
+      machine.addDomain({ name: `vm${vm}`, cpupool: 'p', kernel, vcpus: [{ workload }] });
+    return figuresAfter(machine, 100 * ms).reduce((sum, { locks }) => sum + locks.overheadNs, 0);
+  };
+  // Alone: the first time.
+  expect(overheadNs(1, 20_000) - overheadNs(1, 0)).toBe(20_000);
+  // By turns: nearly each time.
+  expect(overheadNs(2, 20_000) - overheadNs(2, 0)).toBeGreaterThan(100 * 20_000);
+});
+
 test('who is woken from a poll runs by the wake of its scheduler: credit boosts it', () => {
   const latency = (kernel: KernelSpec): number => {
     const machine = machineOf({ kernel, vms: 1, vcpus: 2, pcpus: 2 });
@@ -137,6 +159,56 @@ test('pause-loop exiting yields where the others only spin', () => {
     figuresAfter(machineOf({ kernel: { lock: 'ticket', ...more } }), 100 * ms)[0]!.locks.yields;
   expect(yields({})).toBe(0);
   expect(yields({ pauseLoopExiting })).toBeGreaterThan(100);
+});
+
+describe.each(lockKinds)('%s: interrupts come to whatever a vCPU is at', (lock) => {
+  // At most one owner, and that whoever gives back a lock has it, is asserted at each step.
+  test.each([1, 2, 3])('nobody waits for ever, and the order holds: seed %i', (seed) => {
+    const machine = machineOf({ kernel: { lock, spinThreshold: 300, interrupts }, vcpus: 4, seed });
+    const counts = (what: 'completed' | 'acquisitions'): readonly number[] =>
+      machine
+        .figures()
+        .domains.flatMap(({ vcpus }) =>
+          vcpus.map(({ completed, locks }) => (what === 'completed' ? completed : locks.acquisitions)),
+        );
+    // Nothing but handlers gets on with plain tickets: each wait for their lock takes longer than a tick.
+    const what = lock === 'ticket' ? 'acquisitions' : 'completed';
+    machine.run(100 * ms);
+    const before = counts(what);
+    machine.run(400 * ms);
+    expect(counts(what).filter((each, vcpu) => each <= before[vcpu]!)).toEqual([]);
+    for (const { locks, runNs, vcpus } of machine.figures().domains) {
+      // A tick that comes to a handler that still waits, or twice to a vCPU without a pCPU, is one with the next.
+      expect(locks.interrupts).toBeGreaterThan((runNs / interrupts.periodNs) * 0.2);
+      expect(locks.interrupts).toBeLessThan(((500 * ms) / interrupts.periodNs) * vcpus.length);
+      expect(locks.overheadNs).toBeGreaterThan(locks.interrupts * (interrupts.workNs + interrupts.holdNs) * 0.95);
+      if (lock === 'ticket' || lock === 'pv-ticket') expect(locks.overtakings).toBe(0);
+      if (lock.startsWith('pv')) expect(locks.sleeps).toBeGreaterThan(10);
+    }
+  });
+});
+
+test('a kernel of 250 Hz takes 250 interrupts a second of its running time, and none while it sleeps', () => {
+  const ticks = (sleepNs?: number): number => {
+    const topology = buildTopology({ nodes: 1, socketsPerNode: 1, coresPerSocket: 1, threadsPerCore: 1 });
+    const machine = new Machine({ topology, seed: 1 });
+    machine.addCpupool({ name: 'p', scheduler: 'null', pcpus: [0] });
+    const workload = {
+      kind: 'locking',
+      gapNs: 900,
+      holdNs: 100,
+      ...(sleepNs === undefined ? {} : { sleepNs, perSleep: 1 }),
+    } as const;
+    machine.addDomain({
+      name: 'd',
+      cpupool: 'p',
+      kernel: { lock: 'ticket', interrupts: defaultInterrupts },
+      vcpus: [{ workload }],
+    });
+    return figuresAfter(machine, 2000 * ms)[0]!.locks.interrupts;
+  };
+  expect(ticks()).toBe(499);
+  expect(ticks(10 * ms)).toBeLessThan(10);
 });
 
 describe('is refused', () => {

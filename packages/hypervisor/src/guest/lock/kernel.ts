@@ -2,8 +2,24 @@
 import { assert } from '@xenolith/base';
 import { defaultLockCosts, type LockCosts, type PauseLoopExiting } from './lock-costs.ts';
 import type { LockKind, LockMachine } from './lock-machine.ts';
-import { emptyLockState, frameAt, lockShape, ofFrame } from './lock-state.ts';
+import { emptyLockState, lockShape } from './lock-state.ts';
+import { makeLocker, type Locker, type LockerState } from './locker.ts';
 import { makeLockMachine } from './make-lock-machine.ts';
+
+/**
+ * A timer interrupt on every vCPU: its handler works, takes a lock of its own kind that no task takes, works with it and
+ * gives it back. It comes to whatever the task is at: computing, holding a lock, spinning for one, asleep in a poll,
+ * which it ends. Who is not on a pCPU then takes it when it is, once; who sleeps by itself has no tick.
+ */
+export interface Interrupts {
+  /** 4 ms for a kernel with `HZ=250`. */
+  readonly periodNs: number;
+  readonly workNs: number;
+  readonly holdNs: number;
+}
+
+/** Of a kernel of 250 Hz. The handler's times are guesses of ours: some microseconds, most of them without its lock. */
+export const defaultInterrupts: Interrupts = { periodNs: 4_000_000, workNs: 2_000, holdNs: 500 };
 
 export interface KernelSpec {
   readonly lock: LockKind;
@@ -14,6 +30,8 @@ export interface KernelSpec {
   /** 16 where absent. */
   readonly ticketBits?: 8 | 16;
   readonly costs?: Partial<LockCosts>;
+  /** The tick of its clock, which it takes whatever it is at; none where absent. */
+  readonly interrupts?: Interrupts;
   /** Only in HVM guests. */
   readonly pauseLoopExiting?: PauseLoopExiting;
   /** Each test of a loop that spins is an event of the engine: slow, and the same in the end. */
@@ -40,18 +58,14 @@ export interface Kernel {
   /** Tests until the processor leaves the guest; Infinity without pause-loop exiting. */
   readonly testsOfWindow: number;
   readonly state: Int32Array;
-  /** By CPU: where its step is in the state, and its unit. */
-  readonly pcAt: Int32Array;
-  readonly units: readonly number[];
-  /** The lock that it holds, and the one that it waits for, -1 for none, and when it came, as a number of arrivals. */
-  readonly held: Int32Array;
-  readonly waitsFor: Int32Array;
-  readonly arrival: Float64Array;
-  /** By lock: CPUs that wait for it, and the pCPU that had its cache line last. */
+  /** By CPU. */
+  readonly lockers: readonly Locker[];
+  /** By lock: its owner, -1 for none; CPUs that wait for it; and the pCPU that had its cache line last, -1 for none. */
+  readonly owner: Int32Array;
   readonly waiters: Int32Array;
   readonly linePcpu: Int32Array;
-  /** CPUs that spin on a pCPU now, the first `spinning` of them. */
-  readonly spinners: Int32Array;
+  /** Who spins on a pCPU now: the first `spinning` of them, and of the others nobody. */
+  readonly spinners: Locker[];
   spinning: number;
   arrivals: number;
 }
@@ -60,10 +74,15 @@ export interface Kernel {
 export interface KernelState {
   readonly spec: KernelSpec;
   readonly units: readonly number[];
-  readonly arrays: readonly (Int32Array | Float64Array)[];
-  readonly spinning: number;
+  readonly arrays: readonly Int32Array[];
+  readonly lockers: readonly LockerState[];
+  /** CPUs. */
+  readonly spinners: readonly number[];
   readonly arrivals: number;
 }
+
+/** The locks of a kernel: those of its tasks, and one more where it takes interrupts. */
+export const interruptLock = ({ locks = 1 }: KernelSpec): number => locks;
 
 /** @throws AssertionError for more CPUs than there are tickets for, and for numbers that make no sense */
 export function makeKernel(spec: KernelSpec, units: readonly number[]): Kernel {
@@ -72,49 +91,50 @@ export function makeKernel(spec: KernelSpec, units: readonly number[]): Kernel {
   const costs = { ...defaultLockCosts, ...spec.costs };
   for (const [name, cost] of Object.entries(costs)) assert(Number.isFinite(cost) && cost >= 0, `${name} of ${cost}`);
   assert(costs.pauseNs > 0, 'a test takes time');
-  const shape = lockShape({ cpus: units.length, locks, frames: 1 });
-  const state = emptyLockState(shape);
-  return {
+  const takesInterrupts = spec.interrupts !== undefined;
+  const all = takesInterrupts ? locks + 1 : locks;
+  const shape = lockShape({ cpus: units.length, locks: all, frames: takesInterrupts ? 2 : 1 });
+  const lockers: Locker[] = [];
+  const kernel: Kernel = {
     spec,
     machine: makeLockMachine(lock, shape, { spinThreshold, ticketBits }),
     costs,
     testsOfWindow: pauseLoopExiting === undefined ? Infinity : Math.ceil(pauseLoopExiting.windowNs / costs.pauseNs),
-    state,
-    pcAt: Int32Array.from(units, (_, cpu) => frameAt(shape, state, cpu) + ofFrame.pc),
-    units,
-    held: new Int32Array(units.length).fill(-1),
-    waitsFor: new Int32Array(units.length).fill(-1),
-    arrival: new Float64Array(units.length),
-    waiters: new Int32Array(locks),
-    linePcpu: new Int32Array(locks).fill(-1),
-    spinners: new Int32Array(units.length),
+    state: emptyLockState(shape),
+    lockers,
+    owner: new Int32Array(all).fill(-1),
+    waiters: new Int32Array(all),
+    linePcpu: new Int32Array(all).fill(-1),
+    spinners: [],
     spinning: 0,
     arrivals: 0,
   };
+  for (const [cpu, unit] of units.entries()) lockers.push(makeLocker(kernel, unit, cpu));
+  return kernel;
 }
 
-const arraysOf = (kernel: Kernel): readonly (Int32Array | Float64Array)[] => [
-  kernel.state,
-  kernel.held,
-  kernel.waitsFor,
-  kernel.arrival,
-  kernel.waiters,
-  kernel.linePcpu,
-  kernel.spinners,
+const arraysOf = ({ state, owner, waiters, linePcpu }: Kernel): readonly Int32Array[] => [
+  state,
+  owner,
+  waiters,
+  linePcpu,
 ];
 
 export const captureKernel = (kernel: Kernel): KernelState => ({
   spec: kernel.spec,
-  units: kernel.units,
+  units: kernel.lockers.map(({ unit }) => unit),
   arrays: arraysOf(kernel).map((array) => array.slice()),
-  spinning: kernel.spinning,
+  lockers: kernel.lockers.map(({ kernel: _kernel, ...locker }) => locker),
+  spinners: kernel.spinners.slice(0, kernel.spinning).map(({ cpu }) => cpu),
   arrivals: kernel.arrivals,
 });
 
-export function restoredKernel({ spec, units, arrays, spinning, arrivals }: KernelState): Kernel {
+export function restoredKernel({ spec, units, arrays, lockers, spinners, arrivals }: KernelState): Kernel {
   const kernel = makeKernel(spec, units);
   for (const [index, array] of arraysOf(kernel).entries()) array.set(arrays[index]!);
-  kernel.spinning = spinning;
+  for (const [cpu, locker] of kernel.lockers.entries()) Object.assign(locker, lockers[cpu]);
+  for (const cpu of spinners) kernel.spinners.push(kernel.lockers[cpu]!);
+  kernel.spinning = spinners.length;
   kernel.arrivals = arrivals;
   return kernel;
 }

@@ -15,6 +15,14 @@ export interface LockCosts {
   readonly sendNs: number;
   /** The vCPU comes onto a pCPU: a context switch, before it goes on. */
   readonly switchNs: number;
+  /** The guest puts another thread on a vCPU. */
+  readonly threadNs: number;
+  /**
+   * Work that takes longer because caches are cold: the vCPU was on another pCPU before, another vCPU with a kernel was
+   * on this one meanwhile, or another thread was on the vCPU. From a few microseconds to more than a millisecond, by what the work touches (Li,
+   * Ding and Shen, Quantifying the cost of context switch, ExpCS 2007).
+   */
+  readonly refillNs: number;
 }
 
 /**
@@ -31,6 +39,8 @@ export const defaultLockCosts: LockCosts = {
   pollNs: 600,
   sendNs: 500,
   switchNs: 2000,
+  threadNs: 2000,
+  refillNs: 0,
 };
 
 /** Pause-loop exiting: after so long in a loop that spins a vCPU leaves its guest, and Xen makes it yield. */

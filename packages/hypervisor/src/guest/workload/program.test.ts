@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { runState, type SchedPool } from '../../schedule/core.ts';
 import { TestMachine, type TestVcpu } from '../../testing/test-machine.ts';
-import { compileProgram, type Step } from './program.ts';
+import { compileProgram, type Step } from './step.ts';
 
 interface Setup {
   readonly machine: TestMachine;

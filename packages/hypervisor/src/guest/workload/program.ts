@@ -5,95 +5,17 @@
  */
 import { assert } from '@xenolith/base';
 import { grownFloat64, grownInt32 } from '../../engine/timer-heap.ts';
-import { pauseFlag, type SchedCore } from '../../schedule/core.ts';
+import { pauseFlag, runState, type SchedCore } from '../../schedule/core.ts';
 import type { GuestCode } from '../../schedule/guest-code.ts';
-import type { KernelSpec } from '../lock/kernel.ts';
+import { interruptLock, type KernelSpec } from '../lock/kernel.ts';
 import { GuestLocks, type GuestLocksState } from '../lock/guest-locks.ts';
 import { RunTimers, type RunTimersState } from '../run-timers.ts';
-import { Jobs, type JobSource, type JobsState } from './jobs.ts';
-
-/**
- * A step of a program. Times are whole nanoseconds; with two of them the length is drawn, evenly, when the step is
- * taken up.
- */
-export type Step =
-  /** Computes for ever. */
-  | readonly ['hog']
-  /** Computes for so much of its own running time. */
-  | readonly ['run', number]
-  | readonly ['run', number, number]
-  /** Blocks for so much wall time. */
-  | readonly ['block', number]
-  | readonly ['block', number, number]
-  | readonly ['yield']
-  /** Sends an event to a vCPU of a domain. */
-  | readonly ['kick', number, number]
-  /** Waits for an event, unless one has come since the last wait. */
-  | readonly ['wait']
-  /** Waits for the next job of a source, by its number; the step to go on at when the phase ends before one comes. */
-  | readonly ['job', number, number]
-  /** The job is done: its response time is noted. */
-  | readonly ['done']
-  /** A unit of work is done. */
-  | readonly ['mark']
-  /** Takes a spinlock of the domain's kernel, by its number, or one of several, drawn evenly. */
-  | readonly ['lock', number]
-  | readonly ['lock', number, number]
-  /** Gives back the lock that it has. */
-  | readonly ['unlock']
-  /** Begins a phase of so much wall time. */
-  | readonly ['phase', number]
-  /** Goes back to a step, by its number, unless the phase is over. */
-  | readonly ['again', number];
-
-/** A program as it is kept: each step is {@link stepNumbers} numbers of one array, so that one is read at one place. */
-export interface Program {
-  /** What to do, an {@link op}, and its two numbers; the last one is not used. */
-  readonly steps: Float64Array;
-  readonly repeat: boolean;
-  readonly sources: readonly JobSource[];
-}
-
-/** Numbers of a step in {@link Program.steps}, and where its own are. */
-const stepNumbers = 4;
-const ofStep = { op: 0, from: 1, to: 2 } as const;
-
-const op = {
-  hog: 0,
-  run: 1,
-  block: 2,
-  yield: 3,
-  kick: 4,
-  wait: 5,
-  job: 6,
-  done: 7,
-  mark: 8,
-  phase: 9,
-  again: 10,
-  lock: 11,
-  unlock: 12,
-} as const;
-
-/** Steps with two numbers that are no range of lengths. */
-const hasTwoNumbers = (name: Step[0]): boolean => name === 'kick' || name === 'job';
+import { Jobs, type JobsState } from './jobs.ts';
+import { compileProgram, emptyProgram, ofStep, op, stepNumbers, type Program } from './step.ts';
+import { GuestThreads, type GuestThreadsState } from './threads.ts';
 
 /** Steps of no length that may follow each other at one instant; more are a program that never lets time pass. */
 const instantStepsMax = 100_000;
-
-/** @throws AssertionError for lengths that are no whole numbers, or the wrong way round */
-export function compileProgram(steps: readonly Step[], repeat: boolean, sources: readonly JobSource[] = []): Program {
-  const numbers = new Float64Array(steps.length * stepNumbers);
-  steps.forEach(([name, first = 0, second], index) => {
-    const last = hasTwoNumbers(name) ? (second ?? 0) : (second ?? first);
-    numbers.set([op[name], first, last], index * stepNumbers);
-    assert(Number.isSafeInteger(first) && first >= 0, `a step ${name} of ${first}`);
-    if (!hasTwoNumbers(name)) assert(last >= first, `a step ${name} from ${first} to ${last}`);
-  });
-  return { steps: numbers, repeat, sources };
-}
-
-/** Nothing to do: the vCPU blocks at once, for ever. */
-const emptyProgram: Program = compileProgram([], false);
 
 /** Runs programs on the vCPUs of a machine. */
 export class Programs implements GuestCode {
@@ -115,6 +37,14 @@ export class Programs implements GuestCode {
   #random: Uint32Array = new Uint32Array(0);
   /** Bits of {@link trait}. */
   #traits: Uint8Array = new Uint8Array(0);
+  /** When the next tick of a vCPU is due whose kernel has interrupts, and the timer of the core for the first of them. */
+  readonly #ticks: RunTimers;
+  readonly #tickTimer: number;
+  /** Threads of domains that have more of them than vCPUs. */
+  readonly #threads: GuestThreads;
+  /** By unit: what its kernel does when a tick comes, and what the tick that it is at has interrupted. */
+  readonly #handler: (Handler | undefined)[] = [];
+  readonly #interrupted: (Interrupted | undefined)[] = [];
   /** When the present phase ends; Infinity outside of one. */
   #phaseEndNs: Float64Array = new Float64Array(0);
 
@@ -123,6 +53,9 @@ export class Programs implements GuestCode {
     this.jobs = new Jobs(core.unitCapacity);
     this.#runTimers = new RunTimers(core.unitCapacity);
     this.#runTimer = core.newActionTimer(() => this.#burst());
+    this.#ticks = new RunTimers(core.unitCapacity);
+    this.#tickTimer = core.newActionTimer(() => this.#tick());
+    this.#threads = new GuestThreads(core);
     this.locks = new GuestLocks(core, {
       goOn: (unit) => this.#goOnWithKernel(unit),
       arm: (unit, dueNs) => this.#armRun(unit, dueNs),
@@ -142,8 +75,8 @@ export class Programs implements GuestCode {
     this.#leftNs = grownFloat64(this.#leftNs, unitCapacity);
     this.#phaseEndNs = grownFloat64(this.#phaseEndNs, unitCapacity);
     this.jobs.grow(unitCapacity);
-    this.locks.grow(unitCapacity);
     this.#runTimers.grow(unitCapacity);
+    this.#ticks.grow(unitCapacity);
     const random = new Uint32Array(unitCapacity);
     random.set(this.#random);
     this.#random = random;
@@ -162,6 +95,9 @@ export class Programs implements GuestCode {
     this.#phaseEndNs[unit] = Infinity;
     this.jobs.reset(unit, seed);
     this.locks.reset(unit);
+    this.#ticks.disarm(unit);
+    this.#threads.reset(unit);
+    this.#handler[unit] = this.#interrupted[unit] = undefined;
     this.#takeUpRun(unit);
   }
 
@@ -169,6 +105,35 @@ export class Programs implements GuestCode {
   addKernel(units: readonly number[], spec: KernelSpec): void {
     this.locks.addKernel(units, spec);
     for (const unit of units) this.#traits[unit]! |= trait.kernel;
+    const { interrupts } = spec;
+    if (interrupts === undefined) return;
+    const { periodNs, workNs, holdNs } = interrupts;
+    assert(Number.isSafeInteger(periodNs) && periodNs > 0, `a tick every ${periodNs}`);
+    const program = compileProgram(
+      [['serve', workNs], ['lock', interruptLock(spec)], ['serve', holdNs], ['unlock']],
+      false,
+    );
+    for (const [cpu, unit] of units.entries()) {
+      this.#handler[unit] = { program, periodNs };
+      // Not all at once, as with `skew_tick`.
+      this.#ticks.arm(unit, this.#core.now + Math.ceil((periodNs * (cpu + 1)) / units.length));
+    }
+    this.#armForTick();
+  }
+
+  /**
+   * The vCPUs of a domain, which have not started and have a kernel with interrupts, run threads, each with a program and
+   * the seed of its lengths. Programs may compute, sleep, take locks and mark units of work.
+   */
+  addThreads(units: readonly number[], threads: readonly { readonly program: Program; readonly seed: number }[]): void {
+    assert(
+      units.every((unit) => this.#handler[unit] !== undefined),
+      'threads change places at ticks',
+    );
+    this.#threads.add(
+      units,
+      threads.map(({ program, seed }) => ({ program, at: 0, leftNs: 0, random: seed >>> 0, unit: -1 })),
+    );
   }
 
   /** Brings a vCPU up now: its program begins. */
@@ -217,20 +182,133 @@ export class Programs implements GuestCode {
   #runningWithKernel(unit: number): void {
     const { locks } = this;
     locks.arrived(unit);
-    if (locks.isAtLock(unit)) locks.running(unit);
+    if ((this.#traits[unit]! & trait.tick) !== 0 && this.#interrupted[unit] === undefined) this.#interrupt(unit);
+    else if (locks.isAtLock(unit)) locks.running(unit);
     else if ((this.#traits[unit]! & trait.hog) === 0 && !this.#runTimers.isArmed(unit)) this.#armRunForLeft(unit);
   }
 
   #stoppedWithKernel(unit: number): void {
+    this.locks.left(unit);
+    this.#setAside(unit);
+  }
+
+  /** Whatever a vCPU is at stands still. */
+  #setAside(unit: number): void {
     const { locks } = this;
     const runTimers = this.#runTimers;
-    locks.left(unit);
     if (locks.isAtLock(unit)) locks.stopped(unit);
     else if (runTimers.isArmed(unit)) {
       this.#leftNs[unit] = runTimers.dueNs(unit) - this.#core.now;
       runTimers.disarm(unit);
     }
   }
+
+  // ---- interrupts
+
+  #armForTick(): void {
+    const unit = this.#ticks.first;
+    if (unit >= 0) this.#core.timers.arm(this.#tickTimer, this.#ticks.dueNs(unit));
+  }
+
+  /** Clocks of vCPUs tick that are due. */
+  #tick(): void {
+    const { now } = this.#core;
+    for (let unit = this.#ticks.first; this.#ticks.dueNs(unit) <= now; unit = this.#ticks.first) {
+      this.#ticks.arm(unit, now + this.#handler[unit]!.periodNs);
+      this.#tickOf(unit);
+    }
+    this.#armForTick();
+  }
+
+  /** Who is not on a pCPU, at another interrupt or outside of its guest takes it later; who sleeps has no tick. */
+  #tickOf(unit: number): void {
+    const core = this.#core;
+    const { locks } = this;
+    const state = core.state[unit]!;
+    const isInside = this.#interrupted[unit] === undefined;
+    if (state === runState.running && isInside && !locks.isExiting(unit)) {
+      core.currentPcpu = core.pcpu[unit]!;
+      this.#interrupt(unit);
+      return;
+    }
+    const isAsleep = state === runState.blocked && locks.isAsleep(unit);
+    if (state !== runState.running && state !== runState.runnable && !isAsleep) return;
+    this.#traits[unit]! |= trait.tick;
+    // Events that are delivered end a poll, but for one of a handler, in which they are masked.
+    if (isAsleep && isInside) core.unblock(unit);
+  }
+
+  /** A vCPU on a pCPU goes aside from what it is at, and begins with its handler. */
+  #interrupt(unit: number): void {
+    this.#setAside(unit);
+    const isHog = (this.#traits[unit]! & trait.hog) !== 0;
+    const [program, at, leftNs] = [this.#program[unit]!, this.#at[unit]!, this.#leftNs[unit]!];
+    this.#interrupted[unit] = { program, at, leftNs, isHog };
+    this.#traits[unit]! &= ~(trait.tick | trait.hog);
+    this.#program[unit] = this.#handler[unit]!.program;
+    this.#at[unit] = 0;
+    this.locks.enterInterrupt(unit);
+    this.#goOnWithKernel(unit);
+  }
+
+  /** The handler is done: the vCPU goes on with what it was at, or with the next tick. */
+  #endInterrupt(unit: number): void {
+    const { locks } = this;
+    const { program, at, leftNs, isHog } = this.#interrupted[unit]!;
+    this.#interrupted[unit] = undefined;
+    this.#program[unit] = program;
+    this.#at[unit] = at;
+    this.#leftNs[unit] = leftNs;
+    if (isHog) this.#traits[unit]! |= trait.hog;
+    locks.leaveInterrupt(unit);
+    if ((this.#traits[unit]! & trait.tick) !== 0) this.#interrupt(unit);
+    else if (this.#threads.isWanted(unit) && locks.isPreemptible(unit)) {
+      this.#putAway(unit, leftNs);
+      this.#threads.putBack(unit);
+      if (this.#takeThread(unit)) this.#goOnWithKernel(unit);
+    } else if (locks.isAtLock(unit)) locks.running(unit);
+    else if (!isHog) this.#armRunForLeft(unit);
+  }
+
+  // ---- threads
+
+  /** The thread of a vCPU leaves it. */
+  #putAway(unit: number, leftNs: number): void {
+    const thread = this.#threads.current(unit)!;
+    thread.at = this.#at[unit]!;
+    thread.leftNs = leftNs;
+    thread.random = this.#random[unit]!;
+  }
+
+  /** The next thread comes to a vCPU that runs. @returns whether it has a step to take; if not, it computes, or there is none */
+  #takeThread(unit: number): boolean {
+    const isOther = this.#threads.take(unit);
+    if (isOther === undefined) {
+      this.#program[unit] = emptyProgram;
+      this.#at[unit] = this.#leftNs[unit] = 0;
+      this.#core.block(unit);
+      return false;
+    }
+    const { program, at, leftNs, random } = this.#threads.current(unit)!;
+    this.#program[unit] = program;
+    this.#at[unit] = at;
+    this.#leftNs[unit] = leftNs;
+    this.#random[unit] = random;
+    if (isOther) this.locks.switchedThread(unit);
+    if (leftNs === 0) return true;
+    this.#armRunForLeft(unit);
+    return false;
+  }
+
+  /** A thread sleeps: the vCPU takes the next one. @returns what {@link #takeThread} does */
+  #sleepThread(unit: number): boolean {
+    const lengthNs = this.#leftNs[unit]!;
+    this.#putAway(unit, 0);
+    this.#threads.sleepUntil(unit, this.#core.now + lengthNs);
+    return this.#takeThread(unit);
+  }
+
+  // ---- timers of vCPUs whose kernels have locks
 
   /** As {@link #armForLeft}, with what locks have cost, of a vCPU whose kernel has some. */
   #armRunForLeft(unit: number): void {
@@ -319,6 +397,10 @@ export class Programs implements GuestCode {
       jobs: this.jobs.capture(),
       locks: this.locks.capture(),
       runTimers: this.#runTimers.capture(),
+      ticks: this.#ticks.capture(),
+      threads: this.#threads.capture(),
+      handlers: [...this.#handler],
+      interrupted: [...this.#interrupted],
     };
   }
 
@@ -332,6 +414,10 @@ export class Programs implements GuestCode {
     this.jobs.restore(state.jobs);
     this.locks.restore(state.locks);
     this.#runTimers.restore(state.runTimers);
+    this.#ticks.restore(state.ticks);
+    this.#threads.restore(state.threads);
+    this.#handler.splice(0, Infinity, ...(state.handlers as readonly (Handler | undefined)[]));
+    this.#interrupted.splice(0, Infinity, ...(state.interrupted as readonly (Interrupted | undefined)[]));
   }
 
   /** A `run` is over on a vCPU that runs: takes steps up until one takes time. */
@@ -422,7 +508,21 @@ export class Programs implements GuestCode {
         case op.mark:
           this.jobs.completed[unit]!++;
           break;
+        case op.serve:
+          this.#draw(unit, program, at);
+          this.locks.countOverhead(unit, this.#leftNs[unit]!);
+          this.#armRunForLeft(unit);
+          return;
         default:
+          if (at < 0 && this.#interrupted[unit] !== undefined) {
+            this.#endInterrupt(unit);
+            return;
+          }
+          if (this.#threads.has(unit)) {
+            if (at >= 0) this.#draw(unit, program, at);
+            if (at < 0 ? this.#takeThread(unit) : this.#sleepThread(unit)) break;
+            return;
+          }
           if (at >= 0) this.#at[unit] = at;
           this.#goOn(unit);
           return;
@@ -494,7 +594,21 @@ export class Programs implements GuestCode {
   }
 }
 
-const trait = { hog: 1, starting: 2, waiting: 4, pending: 8, kernel: 16 } as const;
+const trait = { hog: 1, starting: 2, waiting: 4, pending: 8, kernel: 16, tick: 32 } as const;
+
+/** What the kernel of a vCPU does when its clock ticks. */
+interface Handler {
+  readonly program: Program;
+  readonly periodNs: number;
+}
+
+/** Where a program was when an interrupt came. */
+interface Interrupted {
+  readonly program: Program;
+  readonly at: number;
+  readonly leftNs: number;
+  readonly isHog: boolean;
+}
 
 /** {@link Programs} at one moment. */
 export interface ProgramsState {
@@ -508,4 +622,8 @@ export interface ProgramsState {
   readonly jobs: JobsState;
   readonly locks: GuestLocksState;
   readonly runTimers: RunTimersState;
+  readonly ticks: RunTimersState;
+  readonly threads: GuestThreadsState;
+  readonly handlers: readonly unknown[];
+  readonly interrupted: readonly unknown[];
 }

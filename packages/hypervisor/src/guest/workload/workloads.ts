@@ -1,7 +1,7 @@
 /** What domains do, in the words of those who plan: each becomes a program for a vCPU. */
 import { assert } from '@xenolith/base';
 import type { JobSource } from './jobs.ts';
-import { compileProgram, type Program, type Step } from './program.ts';
+import { compileProgram, type Program, type Step } from './step.ts';
 
 /** A length in whole nanoseconds, or two between which it is drawn evenly each time. */
 export type Length = number | readonly [number, number];

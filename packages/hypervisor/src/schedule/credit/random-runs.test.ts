@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { coreFaults } from '../../check/core-invariants.ts';
 import { creditFaults } from '../../check/credit-invariants.ts';
-import type { Step } from '../../guest/workload/program.ts';
+import type { Step } from '../../guest/workload/step.ts';
 import { ms, setUp, us, type Given, type Setup } from '../../testing/credit-setup.ts';
 import type { TestVcpu } from '../../testing/test-machine.ts';
 import type { TopologyShape } from '../../topology/topology.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { coreFaults } from '../../check/core-invariants.ts';
 import { credit2Faults } from '../../check/credit2-invariants.ts';
-import type { Step } from '../../guest/workload/program.ts';
+import type { Step } from '../../guest/workload/step.ts';
 import { credit2Pool, us } from '../../testing/credit-setup.ts';
 import { TestMachine, type TestVcpu } from '../../testing/test-machine.ts';
 import type { TopologyShape } from '../../topology/topology.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { coreFaults } from '../../check/core-invariants.ts';
 import { sedfFaults } from '../../check/sedf-invariants.ts';
-import type { Step } from '../../guest/workload/program.ts';
+import type { Step } from '../../guest/workload/step.ts';
 import { TestMachine, type TestVcpu } from '../../testing/test-machine.ts';
 import { errno, runState, type SchedPool } from '../core.ts';
 import type { SedfParameters } from './sedf-parameters.ts';
