@@ -136,6 +136,40 @@ describe('a campaign of tiny commands', () => {
     await expect.poll(leftInData, { timeout: 20_000 }).toEqual([]);
   });
 
+  test('makes as many rounds as it is asked for, and goes on with the next', async () => {
+    define(counting());
+    expect(await run('--rounds', '1')).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('stopped after 1 of the rounds: 12 runs are still to be made'),
+    });
+    expect(samples().map(({ step }) => step)).toEqual((await planned()).filter((step) => step.endsWith('/w1')));
+    expect(await run('--rounds', '2')).toMatchObject({ code: 3 });
+    expect(await run('--rounds', '9')).toMatchObject({ code: 0 });
+    expect(
+      samples()
+        .map(({ step }) => step)
+        .toSorted(),
+    ).toEqual((await planned()).toSorted());
+  });
+
+  test('on a host, through its shell, is killed with -9 and goes on, and nothing is left behind there', async () => {
+    const killing = `[ $count != 3 ] || {
+        runner=$PPID
+        until readlink /proc/$runner/exe | grep -q node; do runner=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$runner/status); done
+        echo $$ >${file('killed')}; kill -KILL $runner; while :; do sleep 1000; done
+      }`;
+    define(counting(killing).replaceAll('{environment', '{in: host, host: "local:", environment'));
+    await expect(run()).rejects.toThrow();
+    expect(lines()).toHaveLength(2);
+    const pid = readFileSync(file('killed'), 'utf8').trim();
+    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
+    await expect.poll(leftInData, { timeout: 20_000 }).toEqual([]);
+    expect(await run()).toMatchObject({ code: 0 });
+    expect(samples().map(({ step }) => step)).toEqual(await planned());
+    expect(samples()[1]).toMatchObject({ value: 11, said: 'it is so', place: 'this machine as a host' });
+    expect(leftInData()).toEqual([]);
+  });
+
   test('interrupted says so, ends what runs, and goes on later', async () => {
     define(counting('[ $count != 4 ] || { kill -INT "$runner"; sleep 1000; }'));
     expect(await run()).toMatchObject({
@@ -202,7 +236,24 @@ describe('what cannot be', () => {
       1,
       /\/tmp has .* GiB free, and the campaign needs 32768\.00 GiB/,
     ],
-    ['guests', `${tiny}configurations: {a: , b: {in: guests, host: h}}\n`, 1, /not in guests \(b\)/],
+    [
+      'no such lab',
+      `${tiny}configurations: {a: , b: {in: guests, host: "lab:none"}}\n`,
+      1,
+      /no lab is up|no host none/,
+    ],
+    [
+      'a host that does not answer',
+      `${tiny}configurations: {a: {in: host, host: "ssh://127.0.0.1:1"}}\n`,
+      1,
+      /host 127\.0\.0\.1: (?:nothing to log in with|.*ECONNREFUSED)/,
+    ],
+    [
+      'a file that cannot be made',
+      `${tiny}configurations: {a: {in: guests, host: "local:", files: {/x: {make: no-such-compiler}}}}\n`,
+      1,
+      /no-such-compiler failed\n.*not found/,
+    ],
     [
       'another kernel',
       `${tiny}configurations: {a: {kernel: {has: [no_such_word]}}}\n`,

@@ -1,6 +1,6 @@
 export { bootableGuests, guestDirectory, guestFiles } from './bootable-guests.ts';
 export { applyGrubPlan, type AppliedGrub } from './doctor/apply-grub.ts';
-export { onControlDomain } from './doctor/control-domain.ts';
+export { onControlDomain, transportTo } from './doctor/control-domain.ts';
 export { gatherEvidence } from './doctor/dom0-evidence.ts';
 export { defaultModelShape, formatHostAddress, parseHostAddress, type HostAddressProblem } from './host-address.ts';
 export { ModelDriver } from './model/model-driver.ts';
@@ -9,3 +9,4 @@ export { modelDiskBytes } from './model/model-files.ts';
 export { parseModelSpeed, usualModelSpeed } from './model/model-speed.ts';
 export { openHost } from './open-host.ts';
 export { xlConfigText } from './xl/domain-config.ts';
+export type { Channel, Transport } from './xl/transport.ts';

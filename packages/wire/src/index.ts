@@ -1,4 +1,5 @@
 /** @xenolith/wire: text and bytes to values and back. XML-RPC, JSON-RPC, what `xl` prints and reads. No I/O. */
+export { writeCpio, type CpioEntry } from './cpio.ts';
 export { formatDateTime, parseDateTime } from './date-time.ts';
 export {
   grubMainFile,

@@ -1,29 +1,38 @@
 /** Making the runs of a campaign that are still to be made. */
 import { mkdir } from 'node:fs/promises';
 import { resolve as resolvePath } from 'node:path';
-import { err, type Result } from '@xenolith/base';
 import {
   kernelMismatch,
   planSteps,
-  readFigure,
   recipeOf,
   sampleOf,
   stepsLeft,
   type Campaign,
-  type CommandOutcome,
+  type CampaignHost,
+  type Configuration,
+  type GuestFile,
   type Sample,
   type Step,
 } from '@xenolith/experiments/campaign';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
+import type { BenchHost } from './bench-host.ts';
 import { keepDefinition, openSamples, type SampleLog } from './campaign-directory.ts';
+import { guestsGround, machineGround, type Ground, type GroundStage } from './ground.ts';
+import { guestArchive, type GuestArchive } from './guest-files.ts';
 import type { Place, Service } from './place.ts';
-import { openStage, type Stage } from './stage.ts';
-import { openWorkspace, shell, type Workspace } from './workspace.ts';
 
 export interface CampaignRun {
   readonly campaign: Campaign;
   readonly directory: string;
+  /** What is relative in the definition is so to it. */
+  readonly definitionDirectory: string;
+  /** This machine. */
   readonly place: Place;
+  readonly openHost: (host: CampaignHost, directory: string, signal: AbortSignal) => Promise<BenchHost>;
+  /** Ends whatever runs. */
+  readonly signal: AbortSignal;
+  /** How many runs of each cell are made at most this time. */
+  readonly rounds: number;
   /** Now, in ISO 8601. */
   readonly now: () => string;
   readonly progress: (progress: Progress) => void;
@@ -44,6 +53,8 @@ export interface CampaignOutcome {
   readonly failed: number;
   /** Runs whose configuration wants another kernel, or another command line of it, than the one that runs: by configuration, why. */
   readonly waiting: ReadonlyMap<string, readonly string[]>;
+  /** Runs that are still to be made. */
+  readonly left: number;
 }
 
 /** After so many failures in a row the rest would fail too. */
@@ -55,7 +66,6 @@ const failuresMax = 3;
  */
 export async function runCampaign(run: CampaignRun): Promise<CampaignOutcome> {
   const { campaign, place } = run;
-  refuseWhatIsNotThere(campaign);
   const directory = resolvePath(run.directory);
   await mkdir(directory, { recursive: true });
   const lock = await lockDirectory(place, directory);
@@ -72,14 +82,6 @@ export async function runCampaign(run: CampaignRun): Promise<CampaignOutcome> {
   }
 }
 
-function refuseWhatIsNotThere({ configurations }: Campaign): void {
-  const elsewhere = configurations.filter(({ where }) => where.kind !== 'this machine');
-  if (elsewhere.length === 0) return;
-  throw new BenchError(
-    `campaigns run on this machine only, as yet: not on hosts and not in guests (${elsewhere.map(({ name }) => name).join(', ')})`,
-  );
-}
-
 /** One program at a time works on a directory: flock(2), which ends with its holder. The one before may have been killed just now. */
 async function lockDirectory(place: Place, directory: string): Promise<Service> {
   const held = ['sh', '-c', 'echo ready; read -r _'];
@@ -93,26 +95,30 @@ async function lockDirectory(place: Place, directory: string): Promise<Service> 
 }
 
 async function makeRuns(run: CampaignRun, log: SampleLog): Promise<CampaignOutcome> {
-  const { campaign, place } = run;
+  const { campaign } = run;
   const plan = planSteps(campaign);
   const left = stepsLeft(plan, log.samples);
   const samples = [...log.samples];
   const waiting = new Map<string, readonly string[]>();
-  if (left.length === 0) return { samples, failed: 0, waiting };
-  const workspace = await openWorkspace(place, campaign.data, neededBytes(campaign));
+  if (left.length === 0) return { samples, failed: 0, waiting, left: 0 };
+  const grounds = openGrounds(run);
   try {
-    for (const { name, kernel } of campaign.configurations) {
-      const mismatch = kernelMismatch(kernel, workspace.machine.kernel);
-      if (mismatch.length > 0) waiting.set(name, mismatch);
+    for (const configuration of new Set(left.map((step) => step.configuration))) {
+      const { kernel } = await grounds.of(configuration);
+      const mismatch = kernel === undefined ? [] : kernelMismatch(configuration.kernel, kernel);
+      if (mismatch.length > 0) waiting.set(configuration.name, mismatch);
     }
-    const now = left.filter(({ configuration }) => !waiting.has(configuration.name));
+    const now = ofRounds(
+      left.filter(({ configuration }) => !waiting.has(configuration.name)),
+      run.rounds,
+    );
     const counts = { done: plan.length - left.length, total: plan.length, failed: 0, inRow: 0 };
     for (const steps of Map.groupBy(now, ({ workload }) => workload).values()) {
-      const stage = await openStage(workspace, steps, campaign.timeLimitSeconds);
+      const stages = openStages(grounds, steps);
       try {
         for (const step of steps) {
           run.progress({ ...counts, what: stepText(step), isEnd: false });
-          const sample = await makeRun(run, workspace, stage, step);
+          const sample = await makeRun(run, await stages.of(step), step);
           await log.append(sample);
           samples.push(sample);
           counts.done += sample.problem === undefined ? 1 : 0;
@@ -124,68 +130,106 @@ async function makeRuns(run: CampaignRun, log: SampleLog): Promise<CampaignOutco
           }
         }
       } finally {
-        await stage.close();
+        await stages.close();
       }
     }
-    const open = new Set(left.map(({ configuration }) => configuration.name));
-    for (const name of waiting.keys()) if (!open.has(name)) waiting.delete(name);
-    return { samples, failed: counts.failed, waiting };
+    return { samples, failed: counts.failed, waiting, left: stepsLeft(plan, samples).length };
   } finally {
-    await workspace.close();
+    await grounds.close();
   }
 }
 
-async function makeRun(run: CampaignRun, workspace: Workspace, stage: Stage, step: Step): Promise<Sample> {
+/** The steps of so many rounds: the next runs of each workload with each number of threads in each configuration. */
+function ofRounds(steps: readonly Step[], rounds: number): readonly Step[] {
+  const counts = new Map<string, number>();
+  return steps.filter(({ workload, threads, configuration }) => {
+    const cell = [workload.name, threads, configuration.name].join('/');
+    const count = (counts.get(cell) ?? 0) + 1;
+    counts.set(cell, count);
+    return count <= rounds;
+  });
+}
+
+/** Things that are opened when they are first asked for, and closed together, the last first. */
+function openedOnce<K, T extends { close(): Promise<void> }>(
+  open: (key: K) => Promise<T>,
+  nameOf: (key: K) => string,
+): { of(key: K): Promise<T>; close(): Promise<void> } {
+  const opened = new Map<string, T>();
+  return {
+    of: async (key) => {
+      const name = nameOf(key);
+      const known = opened.get(name);
+      if (known !== undefined) return known;
+      const thing = await open(key);
+      opened.set(name, thing);
+      return thing;
+    },
+    close: async () => {
+      const failures: unknown[] = [];
+      // What one of them cannot close does not keep the others open.
+      for (const thing of [...opened.values()].toReversed()) await thing.close().catch((error) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}
+
+interface Grounds {
+  of(configuration: Configuration): Promise<Ground>;
+  close(): Promise<void>;
+}
+
+function openGrounds(run: CampaignRun): Grounds {
+  const { campaign, definitionDirectory, place, signal } = run;
+  const hosts = openedOnce(
+    (host: CampaignHost) => run.openHost(host, resolvePath(run.directory), signal),
+    (host) => JSON.stringify(host),
+  );
+  const archives = new Map<string, Promise<GuestArchive>>();
+  const archiveOf = (files: readonly GuestFile[]): Promise<GuestArchive> => {
+    const key = JSON.stringify(files);
+    const archive = archives.get(key) ?? guestArchive(files, definitionDirectory);
+    archives.set(key, archive);
+    return archive;
+  };
+  const grounds = openedOnce(
+    async ({ where }: Configuration) => {
+      if (where.kind === 'this machine') return machineGround(place, campaign, undefined);
+      const host = await hosts.of(where.host);
+      if (where.kind === 'host') return machineGround(host.place, campaign, host.xen);
+      return guestsGround(host, where, { campaign, archive: await archiveOf(where.files), signal });
+    },
+    ({ where }) => JSON.stringify(where),
+  );
+  return {
+    of: (configuration) => grounds.of(configuration),
+    close: async () => {
+      try {
+        await grounds.close();
+      } finally {
+        await hosts.close();
+      }
+    },
+  };
+}
+
+/** A workload made ready on each ground that its steps are on. */
+function openStages(
+  grounds: Grounds,
+  steps: readonly Step[],
+): { of(step: Step): Promise<GroundStage>; close(): Promise<void> } {
+  const nameOf = ({ configuration }: Step): string => JSON.stringify(configuration.where);
+  return openedOnce(async (step: Step) => {
+    const ground = await grounds.of(step.configuration);
+    return ground.openStage(steps.filter((each) => nameOf(each) === nameOf(step)));
+  }, nameOf);
+}
+
+async function makeRun(run: CampaignRun, stage: GroundStage, step: Step): Promise<Sample> {
   const startedAt = run.now();
-  const { outcome, figure, said } = await attempt(run, stage, step);
-  const { place, machine } = workspace;
-  return sampleOf(step, outcome, figure, {
-    said,
-    unit: recipeOf(step.workload).figure.unit,
-    startedAt,
-    endedAt: run.now(),
-    place: place.name,
-    machine,
-    programs: stage.programs,
-  });
-}
-
-interface Attempt {
-  readonly outcome: CommandOutcome;
-  readonly figure: Result<number, string>;
-  readonly said: string | undefined;
-}
-
-/** What comes before a run, the question whether its configuration is in force, and the run. */
-async function attempt({ campaign, place }: CampaignRun, stage: Stage, step: Step): Promise<Attempt> {
-  const { configuration, threads, workload } = step;
-  const { run: script, before, figure } = recipeOf(workload);
-  const environment = { ...(await stage.environmentOf(configuration)), THREADS: String(threads) };
-  const limit = campaign.timeLimitSeconds;
-  for (const each of [configuration.before, before]) {
-    if (each === undefined) continue;
-    const outcome = await place.run(shell(each, environment, stage.data, limit));
-    if (outcome.exitStatus !== 0) {
-      const problem = `what comes before the run ended with exit status ${outcome.exitStatus}`;
-      return { outcome, figure: err(problem), said: undefined };
-    }
-  }
-  const said = await stage.checked(configuration, environment);
-  if (!said.ok) return { outcome: nothingRun, figure: said, said: undefined };
-  const argv = [...configuration.prefix, 'sh', '-c', script];
-  const outcome = await place.run({ argv, environment, directory: stage.data, timeLimitSeconds: limit });
-  return { outcome, figure: readFigure(figure, outcome), said: said.value };
-}
-
-const nothingRun: CommandOutcome = { exitStatus: 0, seconds: 0, isTimedOut: false, stdout: '', stderr: '' };
-
-/** Room that the largest workload takes, as each has the data directory for itself, and what the definition asks for. */
-function neededBytes({ workloads, configurations, data }: Campaign): number {
-  const each = workloads.map((workload) => {
-    const { shared, own } = recipeOf(workload).bytes;
-    return shared + own * configurations.length;
-  });
-  return Math.max(...each) + data.freeBytes;
+  const { outcome, figure, ...circumstances } = await stage.run(step);
+  const { unit } = recipeOf(step.workload).figure;
+  return sampleOf(step, outcome, figure, { ...circumstances, unit, startedAt, endedAt: run.now() });
 }
 
 const stepText = ({ workload, threads, configuration, run, isWarmUp }: Step): string =>

@@ -1,6 +1,6 @@
 /** `xenolith bench`: benchmark campaigns on real machines. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Campaign, CampaignResult } from '@xenolith/experiments/campaign';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { CampaignOutcome, Progress } from '../bench/run-campaign.ts';
@@ -8,6 +8,7 @@ import type { CampaignOutcome, Progress } from '../bench/run-campaign.ts';
 interface RunOptions {
   readonly directory?: string;
   readonly plan?: true;
+  readonly rounds?: number;
   readonly json?: true;
 }
 
@@ -26,7 +27,9 @@ const exitInterrupted = 130;
 /** Campaigns are loaded when a command runs: `xenolith --help` does not wait for them. */
 export function benchCommand(): Command {
   const bench = new Command('bench')
-    .description('benchmark campaigns: run them on this machine, go on with them, report on them')
+    .description(
+      'benchmark campaigns on this machine, on hosts and in guests: run them, go on with them, report on them',
+    )
     .helpCommand(false)
     .exitOverride();
   bench
@@ -34,6 +37,7 @@ export function benchCommand(): Command {
     .description('make the runs of a campaign that are still to be made, and report')
     .argument('<campaign>', 'its definition, a YAML file (docs/guide/campaigns.md)')
     .option('--directory <dir>', "where its samples are kept (the definition's name without .yaml)")
+    .option('--rounds <n>', 'make so many runs of each configuration and stop (all that are to be made)', whole)
     .option('--plan', 'print the runs in their order, and make none')
     .option('--json', 'print the report as JSON')
     .exitOverride()
@@ -50,6 +54,11 @@ export function benchCommand(): Command {
     .exitOverride()
     .action((directory: string, options: ReportOptions) => reportingTrouble(() => report(directory, options)));
   return bench;
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('Expected a whole number from 1.');
+  return Number(text);
 }
 
 function percent(text: string): number {
@@ -90,7 +99,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
   }
   const directory = options.directory ?? basename(file).replace(/\.ya?ml$/, '');
   if (directory === basename(file)) throw usage('error: a definition is not named .yaml: give --directory');
-  const outcome = await makeRuns(campaign, directory);
+  const outcome = await makeRuns(campaign, { directory, definition: file, rounds: options.rounds ?? Infinity });
   const { campaignJson, campaignPage, campaignResult, campaignText } = await import('@xenolith/experiments/campaign');
   const { writeWhole } = await import('../bench/campaign-directory.ts');
   const result = campaignResult(campaign, outcome.samples);
@@ -103,10 +112,20 @@ async function run(file: string, options: RunOptions): Promise<void> {
   if (outcome.failed > 0) {
     process.stderr.write(`${outcome.failed} runs failed: the same command tries them again\n`);
     process.exitCode = exitFailed;
-  } else if (outcome.waiting.size > 0) process.exitCode = exitWaiting;
+  } else if (outcome.left > 0) {
+    if (options.rounds !== undefined) {
+      process.stderr.write(
+        `stopped after ${options.rounds} of the rounds: ${outcome.left} runs are still to be made\n`,
+      );
+    }
+    process.exitCode = exitWaiting;
+  }
 }
 
-async function makeRuns(campaign: Campaign, directory: string): Promise<CampaignOutcome> {
+async function makeRuns(
+  campaign: Campaign,
+  options: { readonly directory: string; readonly definition: string; readonly rounds: number },
+): Promise<CampaignOutcome> {
   const { runCampaign } = await import('../bench/run-campaign.ts');
   const { thisMachine } = await import('../bench/this-machine.ts');
   const interrupted = new AbortController();
@@ -116,8 +135,13 @@ async function makeRuns(campaign: Campaign, directory: string): Promise<Campaign
   try {
     return await runCampaign({
       campaign,
-      directory,
+      directory: options.directory,
+      definitionDirectory: dirname(resolve(options.definition)),
       place: thisMachine(interrupted.signal),
+      openHost: async (host, directory, signal) =>
+        (await import('../bench/bench-host.ts')).openBenchHost(host, directory, signal),
+      signal: interrupted.signal,
+      rounds: options.rounds,
       now: () => new Date().toISOString(),
       progress: sayProgress,
     });

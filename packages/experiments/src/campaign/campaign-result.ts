@@ -6,6 +6,7 @@ import { compare, type Comparison } from '../statistics/compare.ts';
 import { kernelText, machineText } from './machine-facts.ts';
 import { recipeOf } from './recipe.ts';
 import type { Sample } from './sample.ts';
+import { emulationCaution, xenHostText } from './xen-host.ts';
 
 export interface CampaignResult {
   readonly campaign: Campaign;
@@ -53,6 +54,8 @@ export interface Origin {
   readonly last: string | undefined;
   readonly places: readonly string[];
   readonly machines: readonly string[];
+  /** Hosts with Xen. */
+  readonly hosts: readonly string[];
   /** Each with the configurations that ran on it. */
   readonly kernels: readonly { readonly kernel: string; readonly configurations: readonly string[] }[];
   /** Name and versions. */
@@ -136,12 +139,15 @@ function originOf(samples: readonly Sample[]): Origin {
     ({ configuration }) => configuration,
     (sample) => sample.said ?? '',
   );
-  const machines = [...new Set(samples.map(({ machine }) => machineText(machine)))];
+  // Guests are made anew for each run: the machine is the host.
+  const machines = [...new Set(samples.flatMap(({ machine, guests }) => (guests ? [] : [machineText(machine)])))];
+  const hosts = [...new Set(samples.flatMap(({ host }) => (host === undefined ? [] : [xenHostText(host)])))];
   return {
     first: times[0],
     last: times.at(-1),
     places: [...new Set(samples.map(({ place }) => place))],
     machines,
+    hosts,
     kernels: kernels.map(([kernel, configurations]) => ({ kernel, configurations })),
     programs: programs.map(([program, versions]) => ({ program, versions })),
     said: said.map(([configuration, texts]) => ({ configuration, said: texts })),
@@ -151,12 +157,14 @@ function originOf(samples: readonly Sample[]): Origin {
         : [
             'Not every configuration ran in every boot: their runs do not alternate, and what changed from one boot to the next is in the comparison.',
           ]),
+      ...(samples.some(({ host }) => host?.isEmulated === 'yes') ? [emulationCaution] : []),
       ...(machines.length > 1 ? [`The samples come from ${machines.length} different machines.`] : []),
+      ...(hosts.length > 1 ? [`The samples come from ${hosts.length} different hosts, or settings of a host.`] : []),
       ...programs
         .filter(([, versions]) => versions.length > 1)
         .map(([program, versions]) => `${program} changed its version meanwhile: ${versions.join(', ')}.`),
       ...samples
-        .filter(({ machine }) => machine.hypervisor !== '')
+        .filter(({ machine, host }) => machine.hypervisor !== '' && host === undefined)
         .slice(0, 1)
         .map(() => 'The machine is itself virtual: whatever else runs on its hardware is in the figures.'),
     ],
@@ -167,7 +175,7 @@ function originOf(samples: readonly Sample[]): Origin {
 function haveAlternated(samples: readonly Sample[]): boolean {
   const boots = grouped(
     samples,
-    ({ machine }) => machine.kernel.bootId,
+    ({ machine, host }) => host?.bootId ?? machine.kernel.bootId,
     ({ configuration }) => configuration,
   );
   const all = new Set(samples.map(({ configuration }) => configuration));

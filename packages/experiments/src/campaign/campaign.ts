@@ -74,22 +74,63 @@ export interface ProgramVersion {
 /** Where a configuration runs. */
 export type Where =
   | { readonly kind: 'this machine' }
-  | { readonly kind: 'host'; readonly host: string }
-  | ({ readonly kind: 'guests'; readonly host: string } & GuestShape);
+  | { readonly kind: 'host'; readonly host: CampaignHost }
+  | ({ readonly kind: 'guests'; readonly host: CampaignHost } & GuestShape);
 
-/** The guests that a workload runs in, all of them at once, and what Xen is told of them. */
+/** A host with real Xen. */
+export type CampaignHost =
+  /** One of the lab that is up; the first one without a name. */
+  | { readonly kind: 'lab'; readonly name: string | undefined }
+  | {
+      readonly kind: 'address';
+      /** As `xe host-add` takes it: `ssh://…` or `local:`. */
+      readonly address: string;
+      /** Absolute paths on this machine. */
+      readonly identityFile: string | undefined;
+      readonly knownHostsFile: string | undefined;
+    };
+
+/** A file that guests find in their root file system. */
+export interface GuestFile {
+  /** Absolute. */
+  readonly path: string;
+  /** On this machine; what is relative is so to the definition's directory. */
+  readonly from:
+    | { readonly kind: 'file'; readonly path: string }
+    /** For a POSIX shell in the definition's directory: writes it to `$OUT`. */
+    | { readonly kind: 'make'; readonly command: string };
+}
+
+/** The guests that a workload runs in, all of them at once, and what Xen is told of them. They are booted for each run. */
 export interface GuestShape {
+  readonly type: 'pv' | 'pvh';
   readonly vms: number;
   readonly vcpus: number;
   readonly memoryBytes: number;
   /** Words added to the guest's kernel command line, such as `nopvspin`. */
   readonly commandLine: string;
-  readonly scheduler: string | undefined;
-  readonly timesliceMs: number | undefined;
-  readonly pool: string | undefined;
-  /** pCPUs, as `xl vcpu-pin` takes them. */
-  readonly placement: string | undefined;
+  /** Absolute paths on the host; its own small guest where they are absent. */
+  readonly kernel: string | undefined;
+  readonly ramdisk: string | undefined;
+  /** A raw image on the host: each guest has a copy of it for xvda. */
+  readonly disk: string | undefined;
+  readonly files: readonly GuestFile[];
+  readonly pool: GuestPool;
 }
+
+/** Where the guests' vCPUs run. pCPUs are ascending. */
+export type GuestPool =
+  /** In the first cpupool. */
+  | { readonly kind: 'first'; readonly hardAffinity: readonly number[] | undefined }
+  /** In one that is there. */
+  | { readonly kind: 'named'; readonly name: string; readonly hardAffinity: readonly number[] | undefined }
+  /** In one that is made of these pCPUs for the run. */
+  | {
+      readonly kind: 'own';
+      readonly scheduler: 'credit' | 'credit2' | 'rtds' | 'null';
+      readonly pcpus: readonly number[];
+      readonly timesliceMs: number | undefined;
+    };
 
 export interface Configuration {
   readonly name: string;

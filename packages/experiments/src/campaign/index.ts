@@ -18,5 +18,14 @@ export { campaignSvg } from './result-charts.ts';
 export { campaignCsv, campaignJson } from './result-data.ts';
 export { campaignPage } from './result-page.ts';
 export { campaignText } from './result-text.ts';
-export { parseSamples, sampleLine, sampleOf, stepsLeft, type Sample, type SampleFile } from './sample.ts';
+export {
+  parseSamples,
+  sampleLine,
+  sampleOf,
+  stepsLeft,
+  type GuestSample,
+  type Sample,
+  type SampleFile,
+} from './sample.ts';
+export { parseXenHost, type XenHostFacts } from './xen-host.ts';
 export { problemText, type YamlProblem } from './yaml-value.ts';

@@ -29,7 +29,7 @@ export const machineFactsScript = `
 say() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n\\r' '  ')"; }
 say host "$(uname -n)"
 say cpu "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
-say cpus "$(getconf _NPROCESSORS_ONLN)"
+say cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c ^processor /proc/cpuinfo)"
 say memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo)"
 hypervisor=$(cat /sys/hypervisor/type 2>/dev/null)
 [ -n "$hypervisor" ] || ! grep -q '^flags.* hypervisor' /proc/cpuinfo || hypervisor=unknown

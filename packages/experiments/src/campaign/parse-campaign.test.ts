@@ -51,8 +51,18 @@ configurations:
     guest-command-line: nopvspin
     scheduler: credit
     timeslice: 5 ms
+    placement: 0-3,^2,6
+    files: {/bin/dup: {make: cc -o "$OUT" dup.c}, /etc/motd: motd}
+  pooled:
+    in: guests
+    host: {address: "ssh://dom0:2222", identity-file: /keys/id, known-hosts-file: /keys/known}
+    type: pvh
+    guest-kernel: /boot/vmlinux
+    guest-ramdisk: /boot/initrd
+    disk: /srv/disk.raw
     pool: batch
-    placement: 0-3,^2
+    placement: 1
+  emulated: {in: guests, host: "lab:lab2", placement: 0-1}
 `;
 
 function parsed(text: string): Campaign {
@@ -61,6 +71,19 @@ function parsed(text: string): Campaign {
   return campaign.value;
 }
 
+const dom0 = { kind: 'address', address: 'ssh://root@dom0', identityFile: undefined, knownHostsFile: undefined };
+const guests = {
+  kind: 'guests',
+  type: 'pv',
+  vms: 1,
+  vcpus: 1,
+  memoryBytes: 2 ** 30,
+  commandLine: '',
+  kernel: undefined,
+  ramdisk: undefined,
+  disk: undefined,
+  files: [],
+};
 const everywhere = {
   kernel: { has: [], lacks: [] },
   environment: [],
@@ -127,27 +150,53 @@ test('everything that a definition can say', () => {
         before: 'sysctl -q x=1',
         check: { command: 'dmesg', says: 'PV spinlocks (dis|en)abled' },
       },
-      { name: 'far', where: { kind: 'host', host: 'ssh://root@dom0' }, ...everywhere },
+      { name: 'far', where: { kind: 'host', host: dom0 }, ...everywhere },
       {
         name: 'crowd',
         where: {
-          kind: 'guests',
-          host: 'ssh://root@dom0',
+          ...guests,
+          host: dom0,
           vms: 2,
           vcpus: 8,
           memoryBytes: 2 ** 31,
           commandLine: 'nopvspin',
-          scheduler: 'credit',
-          timesliceMs: 5,
-          pool: 'batch',
-          placement: '0-3,^2',
+          files: [
+            { path: '/bin/dup', from: { kind: 'make', command: 'cc -o "$OUT" dup.c' } },
+            { path: '/etc/motd', from: { kind: 'file', path: 'motd' } },
+          ],
+          pool: { kind: 'own', scheduler: 'credit', pcpus: [0, 1, 3, 6], timesliceMs: 5 },
         },
+        ...everywhere,
+      },
+      {
+        name: 'pooled',
+        where: {
+          ...guests,
+          host: {
+            kind: 'address',
+            address: 'ssh://dom0:2222',
+            identityFile: '/keys/id',
+            knownHostsFile: '/keys/known',
+          },
+          type: 'pvh',
+          kernel: '/boot/vmlinux',
+          ramdisk: '/boot/initrd',
+          disk: '/srv/disk.raw',
+          pool: { kind: 'named', name: 'batch', hardAffinity: [1] },
+        },
+        ...everywhere,
+      },
+      {
+        name: 'emulated',
+        where: { ...guests, host: { kind: 'lab', name: 'lab2' }, pool: { kind: 'first', hardAffinity: [0, 1] } },
         ...everywhere,
       },
     ],
   });
 });
 
+const inGuests = (more: string): string => small.replace('a:', `a: {in: guests, host: lab, ${more}}`);
+const onHost = (host: string): string => small.replace('a:', `a: {in: host, host: ${host}}`);
 const small = 'name: small\nworkloads:\n  w: {kind: command, command: "true"}\nconfigurations:\n  a:\n  b:\n';
 
 test('what a definition need not say', () => {
@@ -165,11 +214,14 @@ test('what a definition need not say', () => {
 
 const examples = new URL('../../../../docs/guide/campaigns/', import.meta.url).pathname;
 
-test.each(readdirSync(examples))('the example %s can be run as it is', (name) => {
-  const { workloads, configurations } = parsed(readFileSync(`${examples}${name}`, 'utf8'));
-  expect(workloads.length * configurations.length).toBeGreaterThan(1);
-  expect(configurations.every(({ where }) => where.kind === 'this machine')).toBe(true);
-});
+test.each(readdirSync(examples).filter((name) => name.endsWith('.yaml')))(
+  'the example %s can be run as it is',
+  (name) => {
+    const { workloads, configurations } = parsed(readFileSync(`${examples}${name}`, 'utf8'));
+    expect(workloads.length * configurations.length).toBeGreaterThan(1);
+    expect(configurations.every(({ where }) => where.kind === 'this machine' || where.host.kind === 'lab')).toBe(true);
+  },
+);
 
 describe('what is wrong is said with its place', () => {
   const workload = (text: string): string => small.replace('{kind: command, command: "true"}', text);
@@ -230,14 +282,6 @@ describe('what is wrong is said with its place', () => {
     ],
     [small.replace('a:', 'a: {vms: 2}'), '5:7: configurations.a: there is no vms here'],
     [small.replace('a:', 'a: {in: guests, vms: 2}'), '5:6: configurations.a: host is missing'],
-    [
-      small.replace('a:', 'a: {in: guests, host: h, timeslice: 5 ms}'),
-      '5:39: configurations.a.timeslice: only scheduler: credit has a timeslice',
-    ],
-    [
-      small.replace('a:', 'a: {in: guests, host: h, placement: all}'),
-      '5:39: configurations.a.placement: expected pCPUs such as 0-3,6',
-    ],
     [small.replace('a:', 'a: {kernel: {has: [a b]}}'), '5:22: configurations.a.kernel.has[0]: expected one word'],
     [
       small.replace('a:', 'a: {environment: {DATA: x}}'),
@@ -254,6 +298,33 @@ describe('what is wrong is said with its place', () => {
     expect(said.find((line) => line.startsWith(`c.yaml:${expected}`)) ?? said).toEqual(
       expect.stringContaining(expected),
     );
+  });
+
+  test.each([
+    [inGuests('timeslice: 5 ms'), 'configurations.a.timeslice: a timeslice is of scheduler: credit'],
+    [inGuests('scheduler: credit2, placement: 1, timeslice: 5 ms'), 'a timeslice is of scheduler: credit'],
+    [inGuests('scheduler: credit, placement: 1, timeslice: 2 s'), 'configurations.a.timeslice: '],
+    [inGuests('scheduler: sedf'), 'configurations.a.scheduler: '],
+    [inGuests('scheduler: credit'), 'configurations.a.scheduler: a cpupool with this scheduler is made of the pCPUs'],
+    [inGuests('scheduler: credit, pool: b'), 'configurations.a.scheduler: a cpupool that is there has its scheduler'],
+    [inGuests('placement: all'), 'configurations.a.placement: expected pCPUs such as 0-3,6'],
+    [inGuests('placement: 3-1'), 'configurations.a.placement: expected pCPUs such as 0-3,6'],
+    [inGuests('placement: "1,^1"'), 'configurations.a.placement: no pCPU is left'],
+    [inGuests('kernel: {has: [quiet]}'), 'configurations.a.kernel: guests are booted with guest-kernel'],
+    [inGuests('disk: a.raw'), 'configurations.a.disk: expected an absolute path'],
+    [inGuests('files: {bin/x: x}'), 'configurations.a.files.bin/x: its name is an absolute path in the guest'],
+    [inGuests('files: {/bin/../x: x}'), 'configurations.a.files./bin/../x: its name is an absolute path in the guest'],
+    [inGuests('guest-command-line: "a\\nb"'), 'configurations.a.guest-command-line: expected one line of ASCII'],
+    [onHost('dom0'), 'configurations.a.host: expected lab, lab:NAME, ssh://user@host:port or local:'],
+    [onHost('"model:"'), 'configurations.a.host: a campaign measures, and a model cannot be measured'],
+    [onHost('{address: lab, identity-file: /key}'), 'configurations.a.host.address: the lab has its own keys'],
+    [onHost('{identity-file: /key}'), 'configurations.a.host: address is missing'],
+    [onHost('{address: "ssh://h", identity-file: key}'), 'a.host.identity-file: expected an absolute path'],
+    [small.replace('a:', 'a: {in: host, host: lab, vms: 2}'), 'configurations.a: there is no vms here'],
+  ])('of hosts and guests: %j', (text, expected) => {
+    const campaign = parseCampaign(text);
+    const said = campaign.ok ? [] : campaign.error.map((problem) => problemText('c.yaml', problem));
+    expect(said).toContainEqual(expect.stringContaining(expected));
   });
 
   test('everything at once, in the order of the file, and nothing twice', () => {
@@ -300,13 +371,15 @@ describe('two definitions', () => {
       'something gone',
       (text) => text.replace('  far: {in: host, host: ssh://root@dom0}\n', ''),
       [
-        'configurations.far: {"name":"far","where":{"kind":"host","host":"ssh://root@dom0"},"kernel":{"has":[… became nothing',
+        'configurations.far: {"name":"far","where":{"kind":"host","host":{"kind":"address","address":"ssh://r… became nothing',
       ],
     ],
     [
       'the order',
       (text) => text.replace('  plain:\n', '').concat('  plain:\n'),
-      ['configurations: the order plain, pinned, far, crowd became pinned, far, crowd, plain'],
+      [
+        'configurations: the order plain, pinned, far, crowd, pooled, emulated became pinned, far, crowd, pooled, emulated, plain',
+      ],
     ],
   ])('differ by %s', (_, change, expected) => {
     expect(change(whole)).not.toBe(whole);

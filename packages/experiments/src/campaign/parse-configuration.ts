@@ -1,7 +1,8 @@
 /** What workloads run in, as the campaign's file says it. */
-import type { Configuration, GuestShape, Where } from './campaign.ts';
+import type { CampaignHost, Configuration, GuestFile, GuestPool, GuestShape, Where } from './campaign.ts';
 import {
   complain,
+  isMapping,
   optional,
   readFields,
   readInteger,
@@ -17,36 +18,45 @@ import {
 } from './yaml-value.ts';
 
 const guestNames = [
+  'type',
   'vms',
   'vcpus',
   'memory',
   'guest-command-line',
+  'guest-kernel',
+  'guest-ramdisk',
+  'disk',
+  'files',
   'scheduler',
   'timeslice',
   'pool',
   'placement',
 ] as const;
-const everywhere = ['in', 'kernel', 'environment', 'prefix', 'before', 'check'] as const;
+const inGuests = ['in', 'environment', 'prefix', 'before', 'check'] as const;
+const everywhere = [...inGuests, 'kernel'] as const;
 
 /** The names that a configuration may have, by where it runs. */
 const names: Readonly<Record<Where['kind'], readonly string[]>> = {
   'this machine': everywhere,
   host: [...everywhere, 'host'],
-  guests: [...everywhere, 'host', ...guestNames],
+  guests: [...inGuests, 'host', ...guestNames],
 };
 
 export function readConfiguration(name: string, value: YamlValue): Configuration {
-  const kind: Where['kind'] = optional(
-    readFields(value),
-    'in',
-    readOneOf(['this machine', 'host', 'guests']),
-    'this machine',
+  const all = readFields(value);
+  const kind: Where['kind'] = optional(all, 'in', readOneOf(['this machine', 'host', 'guests']), 'this machine');
+  const kernel = all.values.get('kernel');
+  if (kind === 'guests' && kernel !== undefined) {
+    complain(kernel, 'guests are booted with guest-kernel and guest-command-line: use those, and a check');
+  }
+  const fields = readFields(
+    value,
+    kind === 'guests' && kernel !== undefined ? [...names[kind], 'kernel'] : names[kind],
   );
-  const fields = readFields(value, names[kind]);
   return {
     name,
     where: readWhere(kind, fields),
-    kernel: optional(fields, 'kernel', readKernel, { has: [], lacks: [] }),
+    kernel: kind === 'guests' ? anyKernel : optional(fields, 'kernel', readKernel, anyKernel),
     environment: optional(fields, 'environment', readEnvironment, []),
     prefix: optional(fields, 'prefix', (each) => readList(each, readText), []),
     before: optional(fields, 'before', readText, undefined),
@@ -54,39 +64,136 @@ export function readConfiguration(name: string, value: YamlValue): Configuration
   };
 }
 
+const anyKernel: Configuration['kernel'] = { has: [], lacks: [] };
+
 function readWhere(kind: Where['kind'], fields: YamlFields): Where {
   if (kind === 'this machine') return { kind };
-  const host = required(fields, 'host', readText);
+  const host = required(fields, 'host', readHost);
   return kind === 'host' ? { kind, host } : { kind, host, ...readGuests(fields) };
 }
 
+/** `lab`, `lab:NAME`, or an address, which may be in a mapping with its files. */
+function readHost(value: YamlValue): CampaignHost {
+  if (!isMapping(value)) return readAddress(value, undefined, undefined);
+  const fields = readFields(value, ['address', 'identity-file', 'known-hosts-file']);
+  const [identity, known] = ['identity-file', 'known-hosts-file'].map((name) =>
+    optional(fields, name, readAbsolutePath, undefined),
+  );
+  return required(fields, 'address', (each) => readAddress(each, identity, known));
+}
+
+function readAddress(
+  value: YamlValue,
+  identityFile: string | undefined,
+  knownHostsFile: string | undefined,
+): CampaignHost {
+  const address = readText(value);
+  const lab = /^lab(?::(?<name>[A-Za-z0-9.-]+))?$/.exec(address);
+  if (lab !== null) {
+    if (identityFile !== undefined || knownHostsFile !== undefined) complain(value, 'the lab has its own keys');
+    return { kind: 'lab', name: lab.groups?.['name'] };
+  }
+  if (address.startsWith('model:')) {
+    complain(value, 'a campaign measures, and a model cannot be measured: xenolith experiment asks the model');
+  } else if (address !== '' && !/^(?:ssh:\/\/.|local:$)/.test(address)) {
+    complain(value, 'expected lab, lab:NAME, ssh://user@host:port or local:');
+  }
+  return { kind: 'address', address, identityFile, knownHostsFile };
+}
+
+function readAbsolutePath(value: YamlValue): string {
+  const path = readText(value);
+  if (path !== '' && !path.startsWith('/')) complain(value, 'expected an absolute path');
+  return path;
+}
+
 function readGuests(fields: YamlFields): GuestShape {
-  const scheduler = optional(fields, 'scheduler', readOneOf(['credit', 'credit2', 'rtds', 'null']), undefined);
-  const timeslice = fields.values.get('timeslice');
-  // Only credit has one (`xl sched-credit -s -t`), in whole milliseconds from 1 to 1000.
-  if (timeslice !== undefined && scheduler !== 'credit') complain(timeslice, 'only scheduler: credit has a timeslice');
   return {
-    vms: optional(fields, 'vms', readInteger(1, 256), 1),
+    type: optional(fields, 'type', readOneOf(['pv', 'pvh']), 'pv'),
+    vms: optional(fields, 'vms', readInteger(1, vmsMax), 1),
     vcpus: optional(fields, 'vcpus', readInteger(1, 512), 1),
     memoryBytes: optional(fields, 'memory', readSize, 2 ** 30),
-    commandLine: optional(fields, 'guest-command-line', readText, ''),
-    scheduler,
-    timesliceMs: timeslice === undefined ? undefined : readTimesliceMs(timeslice),
-    pool: optional(fields, 'pool', readText, undefined),
-    placement: optional(fields, 'placement', readPlacement, undefined),
+    commandLine: optional(fields, 'guest-command-line', readLine, ''),
+    kernel: optional(fields, 'guest-kernel', readAbsolutePath, undefined),
+    ramdisk: optional(fields, 'guest-ramdisk', readAbsolutePath, undefined),
+    disk: optional(fields, 'disk', readAbsolutePath, undefined),
+    files: optional(fields, 'files', readGuestFiles, []),
+    pool: readPool(fields),
   };
 }
 
+/** Each has a console open, and sshd takes ten sessions a connection unless it is told otherwise. */
+const vmsMax = 64;
+
+function readLine(value: YamlValue): string {
+  const text = readText(value);
+  if (/[^\x20-\x7e]/.test(text)) complain(value, 'expected one line of ASCII');
+  return text;
+}
+
+/** What Xen does with guests depends on these four together. */
+function readPool(fields: YamlFields): GuestPool {
+  const [schedulerAt, timesliceAt, poolAt, placementAt] = ['scheduler', 'timeslice', 'pool', 'placement'].map((name) =>
+    fields.values.get(name),
+  );
+  const scheduler = schedulerAt === undefined ? undefined : readOneOf(schedulers)(schedulerAt);
+  const pcpus = placementAt === undefined ? undefined : readPlacement(placementAt);
+  const timesliceMs = timesliceAt === undefined ? undefined : readTimesliceMs(timesliceAt);
+  if (timesliceAt !== undefined && scheduler !== 'credit') {
+    // Only credit has one (`xl sched-credit -s -t`), and a pool that is there keeps its own.
+    complain(timesliceAt, "a timeslice is of scheduler: credit, with a cpupool of the campaign's own");
+  }
+  if (poolAt !== undefined) {
+    if (schedulerAt !== undefined)
+      complain(schedulerAt, 'a cpupool that is there has its scheduler: leave one of the two away');
+    return { kind: 'named', name: readText(poolAt), hardAffinity: pcpus };
+  }
+  if (scheduler === undefined) return { kind: 'first', hardAffinity: pcpus };
+  if (pcpus === undefined) {
+    complain(schedulerAt!, 'a cpupool with this scheduler is made of the pCPUs of placement: say which');
+  }
+  return { kind: 'own', scheduler, pcpus: pcpus ?? [], timesliceMs };
+}
+
+const schedulers = ['credit', 'credit2', 'rtds', 'null'] as const;
+
+/** In whole milliseconds from 1 to 1000. */
 function readTimesliceMs(value: YamlValue): number {
   const ms = readSeconds(0.001, 1)(value) * 1000;
   if (Math.abs(ms - Math.round(ms)) > 1e-6) complain(value, 'expected whole milliseconds');
   return Math.round(ms);
 }
 
-function readPlacement(value: YamlValue): string {
+/** pCPUs as `xl vcpu-pin` takes them, ascending. */
+function readPlacement(value: YamlValue): readonly number[] {
   const text = readText(value);
-  if (!/^\d+(-\d+)?(,\^?\d+(-\d+)?)*$/.test(text)) complain(value, 'expected pCPUs such as 0-3,6');
-  return text;
+  const pcpus = new Set<number>();
+  for (const part of text.split(',')) {
+    const match = /^(?<not>\^)?(?<first>\d{1,4})(?:-(?<last>\d{1,4}))?$/.exec(part)?.groups;
+    const first = Number(match?.['first']);
+    const last = Number(match?.['last'] ?? match?.['first']);
+    if (match === undefined || last < first) {
+      complain(value, 'expected pCPUs such as 0-3,6');
+      return [];
+    }
+    for (let pcpu = first; pcpu <= last; pcpu++) {
+      if (match['not'] === undefined) pcpus.add(pcpu);
+      else pcpus.delete(pcpu);
+    }
+  }
+  if (pcpus.size === 0) complain(value, 'no pCPU is left');
+  return [...pcpus].toSorted((a, b) => a - b);
+}
+
+function readGuestFiles(value: YamlValue): readonly GuestFile[] {
+  return [...readFields(value).values].map(([path, each]): GuestFile => {
+    if (!/^(?:\/[A-Za-z0-9._+-]+)+$/.test(path) || path.split('/').includes('..')) {
+      complain(each, 'its name is an absolute path in the guest, of letters, digits and . _ + -');
+    }
+    if (!isMapping(each)) return { path, from: { kind: 'file', path: readText(each) } };
+    const fields = readFields(each, ['make']);
+    return { path, from: { kind: 'make', command: required(fields, 'make', readText) } };
+  });
 }
 
 function readKernel(value: YamlValue): Configuration['kernel'] {

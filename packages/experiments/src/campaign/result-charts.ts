@@ -59,7 +59,7 @@ function chartOf(workload: string, cells: readonly Cell[]): WorkloadChart {
 export function campaignSvg(result: CampaignResult): string {
   const { campaign, confidencePercent, origin } = result;
   const charts = campaignCharts(result).flatMap(({ chart }) => (chart === undefined ? [] : [chart]));
-  return chartDocument(campaign.name, sourceText(origin.machines, confidencePercent), charts);
+  return chartDocument(campaign.name, sourceText([...origin.machines, ...origin.hosts], confidencePercent), charts);
 }
 
 /** Where the figures of a chart come from. */

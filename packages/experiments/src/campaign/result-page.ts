@@ -87,7 +87,11 @@ function workloadSection(
               'font-family': 'system-ui, sans-serif',
               role: 'img',
             },
-            element('title', {}, `${workload}: ${sourceText(result.origin.machines, result.confidencePercent)}`),
+            element(
+              'title',
+              {},
+              `${workload}: ${sourceText([...result.origin.machines, ...result.origin.hosts], result.confidencePercent)}`,
+            ),
             chart,
           ),
         ];

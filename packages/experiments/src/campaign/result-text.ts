@@ -50,7 +50,7 @@ export function originLines({
   campaign,
   confidencePercent,
 }: CampaignResult): readonly (readonly [string, string])[] {
-  const { first, last, places, machines, kernels, programs, said } = origin;
+  const { first, last, places, machines, hosts, kernels, programs, said } = origin;
   const order = campaign.order.kind === 'round' ? 'in rounds' : `shuffled with seed ${campaign.order.seed}`;
   return [
     ['Source', 'measured'],
@@ -59,6 +59,7 @@ export function originLines({
     ['Compared with', `${campaign.reference}, by Student's t at ${confidencePercent} % confidence`],
     ...places.map((place) => ['Place', place] as const),
     ...machines.map((machine) => ['Machine', machine] as const),
+    ...hosts.map((host) => ['Host', host] as const),
     ...kernels.map(({ kernel, configurations }) =>
       kernels.length === 1
         ? (['Kernel', kernel] as const)

@@ -3,6 +3,7 @@ import { err, ok, type Result } from '@xenolith/base';
 import type { CommandOutcome } from './figure.ts';
 import type { MachineFacts } from './machine-facts.ts';
 import type { Step } from './plan.ts';
+import type { XenHostFacts } from './xen-host.ts';
 
 /** A run that was made, whether it gave a figure or not. */
 export interface Sample {
@@ -26,7 +27,12 @@ export interface Sample {
   readonly startedAt: string;
   readonly endedAt: string;
   readonly place: string;
+  /** The machine that ran it; of guests the first. */
   readonly machine: MachineFacts;
+  /** The host that it is, or that it ran on. */
+  readonly host?: XenHostFacts;
+  /** Of guests, the figure is the mean of theirs; there is none when one of them has none. */
+  readonly guests?: readonly GuestSample[];
   readonly programs: Readonly<Record<string, string>>;
   /** The system's own word that the configuration was in force. */
   readonly said?: string;
@@ -35,9 +41,22 @@ export interface Sample {
   readonly stderr: string;
 }
 
+/** A guest's part in a run. */
+export interface GuestSample {
+  readonly name: string;
+  readonly value?: number;
+  readonly problem?: string;
+  readonly said?: string;
+  /** By the guest's own clock. */
+  readonly seconds: number;
+  readonly exitStatus: number;
+}
+
 /** What is known of a run beside its step and its outcome. */
 export type SampleCircumstances = Pick<Sample, 'unit' | 'startedAt' | 'endedAt' | 'place' | 'machine' | 'programs'> & {
   readonly said: string | undefined;
+  readonly host?: XenHostFacts | undefined;
+  readonly guests?: readonly GuestSample[] | undefined;
 };
 
 /** Characters of output that are kept with a sample. */
@@ -47,7 +66,7 @@ export function sampleOf(
   { id, workload, configuration, threads, run, isWarmUp }: Step,
   outcome: CommandOutcome,
   figure: Result<number, string>,
-  { said, unit, startedAt, endedAt, place, machine, programs }: SampleCircumstances,
+  { said, unit, startedAt, endedAt, place, machine, programs, host, guests }: SampleCircumstances,
 ): Sample {
   return {
     format: 'xenolith sample 1',
@@ -67,6 +86,8 @@ export function sampleOf(
     place,
     ...(said === undefined ? {} : { said }),
     machine,
+    ...(host === undefined ? {} : { host }),
+    ...(guests === undefined ? {} : { guests }),
     programs,
     stdout: outcome.stdout.slice(-outputKept),
     stderr: outcome.stderr.slice(-outputKept),

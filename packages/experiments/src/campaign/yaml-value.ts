@@ -104,6 +104,9 @@ export function required<T>(fields: YamlFields, name: string, read: (value: Yaml
   return read({ file: { document, lines, problems: [] }, node: undefined, path: '', offset: 0 });
 }
 
+/** Whether it is names with values, and not one value or a list. */
+export const isMapping = (value: YamlValue): boolean => isMap(resolved(value));
+
 export function readList<T>(value: YamlValue, read: (each: YamlValue) => T): readonly T[] {
   const node = resolved(value);
   if (!isSeq(node)) {

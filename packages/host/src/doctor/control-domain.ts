@@ -22,14 +22,18 @@ export async function onControlDomain<T>(
   }
 }
 
-function transportTo(address: HostAddress, clock: Clock): Transport {
+/**
+ * The way to a control domain's shell, not yet opened.
+ * @throws HostError bad-config for a model, which has no shell
+ */
+export function transportTo(address: HostAddress, clock: Clock): Transport {
   switch (address.kind) {
     case 'local':
       return new LocalTransport(clock);
     case 'ssh':
       return new SshTransport(address, clock);
     case 'model':
-      throw new HostError('bad-config', 'a modelled host has no control domain to look at');
+      throw new HostError('bad-config', 'a modelled host has no control domain with a shell');
     default:
       return unreachable(address);
   }

@@ -134,6 +134,9 @@ function channelOf(child: ChildProcessWithoutNullStreams): Channel {
     write(data) {
       if (end === undefined && child.stdin.writableLength + data.length <= backlogLimitBytes) child.stdin.write(data);
     },
+    end() {
+      child.stdin.end();
+    },
     close() {
       if (end === undefined) endGroup(child);
     },

@@ -381,6 +381,10 @@ function openChannel(stream: ClientChannel): Channel {
     write(data) {
       if (end === undefined && stream.writableLength + data.length <= consoleBacklogLimitBytes) stream.write(data);
     },
+    end() {
+      // As in `collect`: only our EOF, and after what was written.
+      if (end === undefined) stream.write('', () => stream.eof());
+    },
     close() {
       if (end === undefined) stream.close();
     },

@@ -28,6 +28,8 @@ export interface Channel {
   /** It ended, or the connection did. `stderr` is the last of what it said there. */
   onClose(listener: (end: { readonly exitCode?: number; readonly stderr: string }) => void): Disposable;
   write(data: Uint8Array): void;
+  /** Ends its standard input; what it still says is heard. */
+  end(): void;
   close(): void;
 }
 

@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { CpioEntry } from './cpio.ts';
-import { writeCpio } from './cpio.ts';
+import { writeCpio, type CpioEntry } from '@xenolith/wire';
 import { dom0InitramfsInit } from './dom0-files.ts';
 import { guestFiles } from './guest-files.ts';
 

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import { assert } from '@xenolith/base';
 
 /** An entry of an initramfs: everything is owned by root, which is why an ordinary user can write one. */
 export type CpioEntry =
@@ -29,12 +29,31 @@ type Header = {
   readonly minor: number;
 };
 
-function padding(length: number): Buffer {
-  return Buffer.alloc((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT);
+/** Bytes up to the next multiple of four. */
+const padding = (length: number): Uint8Array => new Uint8Array((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT);
+
+/** A pure room has no TextEncoder; names of an initramfs need none. */
+function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => {
+    const code = character.charCodeAt(0);
+    assert(code < 0x80, 'names in an archive are ASCII');
+    return code;
+  });
 }
 
-function record(header: Header): Buffer {
-  const name = Buffer.from(`${header.name}\0`);
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function record(header: Header): Uint8Array {
+  const name = ascii(`${header.name}\0`);
+  assert(header.content.length < 2 ** 32, 'a file of the newc format has less than 4 GiB');
   const fields = [
     header.inode,
     header.mode,
@@ -50,16 +69,16 @@ function record(header: Header): Buffer {
     name.length,
     0, // checksum, unused in this format
   ];
-  const head = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`, 'latin1');
-  const headAndName = Buffer.concat([head, name]);
-  return Buffer.concat([headAndName, padding(headAndName.length), header.content, padding(header.content.length)]);
+  const head = ascii(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`);
+  const headAndName = joined([head, name]);
+  return joined([headAndName, padding(headAndName.length), header.content, padding(header.content.length)]);
 }
 
 /**
  * Writes a cpio archive in the "newc" format the Linux kernel reads as initramfs (Documentation/driver-api/early-userspace/buffer-format.rst).
- * Directories must come before what is in them; paths have no leading slash.
+ * Directories must come before what is in them; paths have no leading slash, and paths and targets are ASCII.
  */
-export function writeCpio(entries: readonly CpioEntry[]): Buffer {
+export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
   const empty = new Uint8Array(0);
   const records = entries.map((entry, index) => {
     const common = { inode: index + 1, name: entry.path, major: 0, minor: 0, nlink: 1, content: empty };
@@ -69,12 +88,12 @@ export function writeCpio(entries: readonly CpioEntry[]): Buffer {
       case 'file':
         return record({ ...common, mode: S_IFREG | entry.mode, content: entry.content });
       case 'symlink':
-        return record({ ...common, mode: S_IFLNK | 0o777, content: Buffer.from(entry.target) });
+        return record({ ...common, mode: S_IFLNK | 0o777, content: ascii(entry.target) });
       case 'device':
         break;
     }
     return record({ ...common, mode: S_IFCHR | entry.mode, major: entry.major, minor: entry.minor });
   });
   const trailer = record({ inode: 0, mode: 0, nlink: 1, name: 'TRAILER!!!', content: empty, major: 0, minor: 0 });
-  return Buffer.concat([...records, trailer]);
+  return joined([...records, trailer]);
 }

@@ -5,7 +5,8 @@ import type { CpioEntry } from './cpio.ts';
 import { writeCpio } from './cpio.ts';
 
 /** Reads an archive back by the format's own rules, written without looking at the writer. */
-function readCpio(archive: Buffer): readonly { name: string; mode: number; content: Buffer; device: string }[] {
+function readCpio(bytes: Uint8Array): readonly { name: string; mode: number; content: Buffer; device: string }[] {
+  const archive = Buffer.from(bytes);
   const found = [];
   let at = 0;
   for (;;) {
