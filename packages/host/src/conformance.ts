@@ -356,6 +356,17 @@ function describeFiles(suite: Suite): void {
     await expect(suite.driver.files.remove('-rf')).rejects.toMatchObject({ code: 'bad-config' });
   });
 
+  test("Xen's own messages can be read", async () => {
+    expect(await suite.driver.system.dmesg(false)).toContain('(XEN)');
+  });
+
+  test('a plugin that is not there is told from one that fails', async () => {
+    const { system } = suite.driver;
+    expect(await system.has('plugins', 'none-of-this-name')).toBe(false);
+    const program = { directory: 'plugins', name: 'none-of-this-name', args: ["it's"], timeLimitMs: 1000 } as const;
+    expect(await system.run(program)).toBeUndefined();
+  });
+
   test('space is told of the file system, and a missing directory is made', async () => {
     const space = await suite.driver.files.space(`${suite.harness.directory}/a new one/inside`);
     expect(space.totalBytes).toBeGreaterThan(0);

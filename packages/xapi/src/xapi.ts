@@ -3,8 +3,8 @@ import type { Clock, Random } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
-import type { Method } from './datamodel/registry.ts';
-import { dispatch, type Answer, type Request } from './dispatch.ts';
+import { methods, type Method } from './datamodel/registry.ts';
+import { dispatch, hasBehaviour, type Answer, type Request } from './dispatch.ts';
 import { Events } from './event/events.ts';
 import type { OpenHost } from './host-driver.ts';
 import { Hosts } from './host/hosts.ts';
@@ -109,6 +109,12 @@ export class Xapi {
   /** Carries out one request. Never throws: whatever goes wrong is an answer. */
   call(request: Request): Promise<Answer> {
     return dispatch(this, request);
+  }
+
+  /** Whether a call of that name does anything here. */
+  implements(method: string): boolean {
+    const found = methods().get(method);
+    return found !== undefined && hasBehaviour(found);
   }
 
   /** Stops following the hosts and makes durable what is not. The hosts themselves go on. */

@@ -1,21 +1,23 @@
 /** Calls of hosts. XAPI: ocaml/xapi/xapi_host.ml. */
 import { formatDateTime } from '@xenolith/wire';
+import { methods } from '../datamodel/registry.ts';
 import { XapiError } from '../errors.ts';
 import { cpuTopology, numaNodes, xenInfo } from '../host/xen-info.ts';
 import { freeMemoryOf } from '../host/memory-account.ts';
 import type { CallsOf } from './call.ts';
+import { hostPowerCalls } from './host-power.ts';
 import { hostProgramCalls } from './host-programs.ts';
+import { assertEdition, assertNoLegacyTls } from '../pool/licence.ts';
 
 export const hostCalls = {
   ...hostProgramCalls,
+  ...hostPowerCalls,
   add: ({ xapi }, { address, options }) => xapi.hosts.add(address, options),
   forget: ({ xapi }, { self }) => xapi.hosts.forget(self),
   destroy: ({ xapi }, { self }) => {
     if (xapi.hosts.isLive(self)) throw new XapiError('HOST_IS_LIVE', self);
     return xapi.hosts.forget(self);
   },
-  enable: ({ xapi }, { host }) => xapi.db.update('host', host, { enabled: true }),
-  disable: ({ xapi }, { host }) => xapi.db.update('host', host, { enabled: false }),
   get_servertime: ({ xapi }, { host }) => {
     xapi.db.get('host', host);
     return formatDateTime(xapi.clock.now());
@@ -52,4 +54,15 @@ export const hostCalls = {
     }));
   },
   get_NUMA_nodes: async ({ xapi }, { self }) => numaNodes(await xapi.hosts.factsNow(self)),
+  /** The control plane answers, so it is not in emergency mode. */
+  is_in_emergency_mode: () => false,
+  list_methods: () => [...methods().values()].filter((method) => !method.removed).map(({ fullName }) => fullName),
+  apply_edition({ xapi }, { host, edition }) {
+    xapi.db.get('host', host);
+    assertEdition(edition);
+  },
+  set_ssl_legacy({ xapi }, { self, value }) {
+    xapi.db.get('host', self);
+    assertNoLegacyTls(value);
+  },
 } as const satisfies CallsOf<'host'>;

@@ -1,6 +1,7 @@
 /** The pool as a whole. XAPI: ocaml/xapi/xapi_pool.ml. */
 import type { CallsOf } from './call.ts';
 import { poolHasExtension } from './host-programs.ts';
+import { licenceState, assertEdition } from '../pool/licence.ts';
 
 export const poolCalls: CallsOf<'pool'> = {
   /** Makes sure that everything written is on disk; there are no other copies to bring up to date. */
@@ -10,6 +11,21 @@ export const poolCalls: CallsOf<'pool'> = {
 
   /** Whoever answers here is the coordinator. */
   is_slave: () => false,
+
+  get_license_state({ xapi }, { self }) {
+    xapi.db.get('pool', self);
+    return licenceState;
+  },
+
+  apply_edition({ xapi }, { self, edition }) {
+    xapi.db.get('pool', self);
+    assertEdition(edition);
+  },
+
+  /** It is off already. */
+  disable_ssl_legacy({ xapi }, { self }) {
+    xapi.db.get('pool', self);
+  },
 
   enable_external_auth({ xapi }, { pool, config, service_name: serviceName, auth_type: authType }) {
     xapi.db.get('pool', pool);

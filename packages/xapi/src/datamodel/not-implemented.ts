@@ -23,6 +23,10 @@ const noMigration = 'VMs do not leave the pool';
 const noRedoLog = 'the database is durable at every answer by itself';
 const noCache = 'there is no IntelliCache';
 const deprecated = 'deprecated in XAPI, which has no use for it either';
+const noLicence = 'it is free software: there is no licence to add';
+const noRecords = 'figures are not recorded over time yet';
+const onePort = 'HTTP and TLS share one port';
+const fixedLogins = 'logins take turns, four at a time, and a right password is remembered: neither can be set';
 const internal = 'a call between the XAPIs of a pool; here one manager drives all hosts';
 
 /** Reasons by class and call. */
@@ -93,6 +97,17 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     disable_repository_proxy: patching,
     configure_update_sync: patching,
     set_update_sync_enabled: patching,
+    management_reconfigure: hostSystem,
+    send_test_post: 'nothing is sent to anybody',
+    set_igmp_snooping_enabled: 'networks are bridges of Linux; there is no virtual switch to control',
+    add_to_guest_agent_config: 'there is no agent in guests that would read it',
+    remove_from_guest_agent_config: 'there is no agent in guests that would read it',
+    set_https_only: onePort,
+    set_local_auth_max_threads: fixedLogins,
+    set_ext_auth_max_threads: fixedLogins,
+    set_ext_auth_cache_enabled: fixedLogins,
+    set_ext_auth_cache_size: fixedLogins,
+    set_ext_auth_cache_expiry: fixedLogins,
     set_vswitch_controller: 'networks are bridges of Linux; there is no virtual switch to control',
     test_archive_target: 'VM protection policies are gone from XAPI',
     set_uefi_certificates: 'guests with UEFI are not supported',
@@ -157,6 +172,25 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     notify_accept_new_pool_secret: oneManager,
     notify_send_new_pool_secret: oneManager,
     cleanup_pool_secret: oneManager,
+    get_log: 'not implemented in XAPI either',
+    license_add: noLicence,
+    license_remove: noLicence,
+    get_uncooperative_resident_VMs: deprecated,
+    syslog_reconfigure: hostSystem,
+    management_reconfigure: hostSystem,
+    management_disable: hostSystem,
+    set_hostname_live: hostSystem,
+    get_server_localtime: "the host's time zone is not read; get_servertime has the time in UTC",
+    restart_agent: 'a host has no agent: the manager reaches it over SSH',
+    get_system_status_capabilities: 'there is no status report',
+    get_data_sources: noRecords,
+    record_data_source: noRecords,
+    query_data_source: noRecords,
+    forget_data_source_archives: noRecords,
+    backup_rrds: noRecords,
+    sync_data: noRecords,
+    set_iscsi_iqn: 'repositories on iSCSI are not built in',
+    set_https_only: onePort,
     prepare_for_poweroff: internal,
     shutdown_agent: 'a host has no agent: the manager reaches it over SSH',
     local_management_reconfigure: hostSystem,

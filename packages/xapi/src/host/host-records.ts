@@ -1,6 +1,8 @@
 /** The records of a host, from its facts: itself, its processors, interfaces, networks, control domain and storage. */
 import { bytes, mibBytes, nullRef, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
+import { bootIdKey } from './host-cpupools.ts';
+import { edition } from '../pool/licence.ts';
 import type { BootableGuest, HostFacts } from '../host-driver.ts';
 import { ensureSm } from '../storage/sm.ts';
 import { newVmRecord } from '../vm/new-vm.ts';
@@ -11,6 +13,9 @@ export const localSrDirectory = '/var/lib/xenolith/sr';
 
 /** Where the local repository of that uuid keeps its files. */
 export const localSrPath = (uuid: string): string => `${localSrDirectory}/${uuid}`;
+
+/** The key of `host.other_config` that says that a disabled host stays so over its boot. */
+export const disabledKey = 'xenolith:disabled';
 
 const cpuCount = (facts: HostFacts): number => facts.pcpus.length;
 
@@ -86,7 +91,8 @@ export function createHostRecords(
     API_version_major: 2,
     API_version_minor: 23,
     API_version_vendor: 'XenSource',
-    edition: 'free',
+    edition,
+    editions: [edition],
     other_config: {
       ...otherConfig,
       ...(facts.systemUuid === undefined ? {} : { 'xenolith:system-uuid': facts.systemUuid }),
@@ -112,7 +118,15 @@ export function createHostRecords(
 
 /** Brings the records of a known host up to its facts, as after its reboot. */
 export function updateHostRecords(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): void {
-  xapi.db.update('host', host, factFields(xapi, facts));
+  const { db } = xapi;
+  const { enabled, other_config: otherConfig } = db.get('host', host);
+  const before = otherConfig[bootIdKey];
+  // A boot ends what a host was disabled for, as XAPI has it when it starts.
+  const isBooted = before !== undefined && facts.bootId !== undefined && before !== facts.bootId;
+  db.update('host', host, {
+    ...factFields(xapi, facts),
+    enabled: enabled || (isBooted && otherConfig[disabledKey] === undefined),
+  });
   createInterfaces(xapi, host, facts);
 }
 

@@ -25,6 +25,7 @@ import { updateAllowedOperations } from '../vm/operations.ts';
 import { markHalted, type Placement } from '../vm/power-state.ts';
 import type { Xapi } from '../xapi.ts';
 import { CpuUse } from './cpu-use.ts';
+import { updateHostOperations } from './host-operations.ts';
 import { Follower } from './follower.ts';
 import { HostCpupools } from './host-cpupools.ts';
 import { NodeLedger } from './node-ledger.ts';
@@ -252,7 +253,7 @@ export class Hosts {
     const { metrics, resident_VMs } = db.get('host', host);
     if (db.has('host_metrics', metrics))
       db.update('host_metrics', metrics, { live, last_updated: formatDateTime(clock.now()) });
-    db.update('host', host, { allowed_operations: live ? ['vm_start', 'vm_resume', 'provision'] : [] });
+    updateHostOperations(db, host, live);
     for (const vm of resident_VMs) {
       updateAllowedOperations(this.#xapi, vm);
       updateDeviceOperations(this.#xapi, vm);
@@ -284,6 +285,17 @@ export class Hosts {
   /** Whether a host answers. */
   isLive(host: Ref<'host'>): boolean {
     return this.#connected.get(host)?.live === true;
+  }
+
+  /**
+   * Powers on a host whose driver can, though it does not answer; the host is alive once it is up.
+   * @returns whether the driver could
+   */
+  async powerOn(host: Ref<'host'>): Promise<boolean> {
+    const system = this.#connected.get(host)?.driver.system;
+    if (system?.powerOn === undefined) return false;
+    await system.powerOn();
+    return true;
   }
 
   /** Whether a bridge of that name is on a host. */

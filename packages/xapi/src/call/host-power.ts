@@ -1,0 +1,164 @@
+/** Hosts in and out of service: enabled or not, emptied, rebooted, off and on. XAPI: ocaml/xapi/xapi_host.ml. */
+import { assert, type Ref } from '@xenolith/base';
+import type { WireValue } from '@xenolith/wire';
+import { XapiError } from '../errors.ts';
+import { HostError } from '../host-driver.ts';
+import { hostRefusal } from '../host-error.ts';
+import type { HostSystem } from '../host-system.ts';
+import { updateHostOperations } from '../host/host-operations.ts';
+import { disabledKey } from '../host/host-records.ts';
+import { assertCanBootHere } from '../vm/placement.ts';
+import { markHalted } from '../vm/power-state.ts';
+import type { Xapi } from '../xapi.ts';
+import type { Call, CallsOf } from './call.ts';
+import { callPlugin } from './host-programs.ts';
+
+/** The plugin that powers a host on from another one, and its function (`Constants.power_on_plugin`). */
+const powerOnPlugin = { name: 'power-on-host', fn: 'main' } as const;
+
+/** The VMs that are on a host, its control domain left out. */
+const guestsOf = ({ db }: Xapi, host: Ref<'host'>): readonly Ref<'VM'>[] =>
+  db.get('host', host).resident_VMs.filter((vm) => !db.get('VM', vm).is_control_domain);
+
+/** Works on a host that answers. @throws XapiError HOST_OFFLINE, CANNOT_CONTACT_HOST, INVALID_VALUE */
+async function onSystem<T>(xapi: Xapi, host: Ref<'host'>, action: (system: HostSystem) => Promise<T>): Promise<T> {
+  xapi.db.get('host', host);
+  try {
+    return await action(xapi.hosts.driverOf(host).system);
+  } catch (error) {
+    throw error instanceof HostError ? hostRefusal(error, host) : error;
+  }
+}
+
+/** @throws XapiError HOST_NOT_DISABLED; HOST_IN_USE [host, 'VM', vm] while a VM is there */
+function assertOutOfService(xapi: Xapi, host: Ref<'host'>): void {
+  if (xapi.db.get('host', host).enabled) throw new XapiError('HOST_NOT_DISABLED');
+  const [guest] = guestsOf(xapi, host);
+  if (guest !== undefined) throw new XapiError('HOST_IN_USE', host, 'VM', guest);
+}
+
+/** Where a VM of a host could go; otherwise why it cannot, as an error description. */
+function wayOut(xapi: Xapi, vm: Ref<'VM'>, from: Ref<'host'>): Ref<'host'> | readonly string[] {
+  if (!xapi.implements('VM.pool_migrate')) return ['NOT_IMPLEMENTED', 'VM.pool_migrate'];
+  let reason: readonly string[] = ['NO_HOSTS_AVAILABLE'];
+  for (const host of xapi.db.refs('host')) {
+    if (host === from) continue;
+    try {
+      assertCanBootHere(xapi, vm, host);
+      return host;
+    } catch (error) {
+      if (!(error instanceof XapiError)) throw error;
+      reason = error.description;
+    }
+  }
+  return reason;
+}
+
+/** The VMs that would stay, each with the reason why. */
+function preventing(xapi: Xapi, host: Ref<'host'>): Readonly<Record<string, readonly string[]>> {
+  const stays = guestsOf(xapi, host).map((vm) => [vm, wayOut(xapi, vm, host)] as const);
+  return Object.fromEntries(
+    stays.flatMap(([vm, way]) => (typeof way === 'string' ? [] : [[vm as string, way] as const])),
+  );
+}
+
+/** @throws XapiError CANNOT_EVACUATE_HOST with all reasons: words by commas, reasons by bars, as XAPI writes them */
+function assertCanEvacuate(xapi: Xapi, host: Ref<'host'>): void {
+  const reasons = Object.values(preventing(xapi, host));
+  if (reasons.length === 0) return;
+  throw new XapiError('CANNOT_EVACUATE_HOST', reasons.map((words) => words.join(',')).join('|'));
+}
+
+async function callAsCaller({ xapi, session, origin }: Call, method: string, ...params: WireValue[]): Promise<void> {
+  const answer = await xapi.call({ method, params: [session, ...params], origin });
+  if (answer.ok) return;
+  const [code = 'INTERNAL_ERROR', ...rest] = answer.error;
+  throw new XapiError(code as XapiError['code'], ...rest);
+}
+
+export const hostPowerCalls = {
+  enable({ xapi }, { host }) {
+    const { other_config: otherConfig } = xapi.db.get('host', host);
+    const kept = Object.entries(otherConfig).filter(([key]) => key !== disabledKey);
+    xapi.db.update('host', host, { enabled: true, other_config: Object.fromEntries(kept) });
+    updateHostOperations(xapi.db, host, xapi.hosts.isLive(host));
+  },
+
+  /** Nothing starts there any more; what runs goes on. A boot of the host enables it again, unless told otherwise. */
+  disable({ xapi }, { host, auto_enable: autoEnable }) {
+    const { [disabledKey]: _, ...otherConfig } = xapi.db.get('host', host).other_config;
+    xapi.db.update('host', host, {
+      enabled: false,
+      other_config: autoEnable ? otherConfig : { ...otherConfig, [disabledKey]: 'indefinitely' },
+    });
+    updateHostOperations(xapi.db, host, xapi.hosts.isLive(host));
+  },
+
+  get_vms_which_prevent_evacuation: ({ xapi }, { self }) => preventing(xapi, self),
+  assert_can_evacuate({ xapi }, { host }) {
+    assertCanEvacuate(xapi, host);
+  },
+
+  /** Moves every VM to another host, one after the other, as long as each of them can go. */
+  async evacuate(call, { host }) {
+    const { xapi, task } = call;
+    assertCanEvacuate(xapi, host);
+    const guests = guestsOf(xapi, host);
+    for (const [index, vm] of guests.entries()) {
+      task.throwIfCancelled();
+      // What was free when the others went may be full by now.
+      const way = wayOut(xapi, vm, host);
+      if (typeof way !== 'string') throw new XapiError('CANNOT_EVACUATE_HOST', way.join(','));
+      await callAsCaller(call, 'VM.pool_migrate', vm, way, {});
+      task.setProgress((index + 1) / guests.length);
+    }
+  },
+
+  async reboot({ xapi }, { host }) {
+    assertOutOfService(xapi, host);
+    await onSystem(xapi, host, (system) => system.reboot());
+  },
+
+  async shutdown({ xapi }, { host }) {
+    assertOutOfService(xapi, host);
+    await onSystem(xapi, host, (system) => system.powerOff());
+  },
+
+  /** A modelled machine has a button; a real one is powered on by a plugin of another host, as in XAPI. */
+  async power_on(call, { host }) {
+    const { xapi } = call;
+    const { power_on_mode: mode, uuid } = xapi.db.get('host', host);
+    if (mode === '') throw new XapiError('HOST_POWER_ON_MODE_DISABLED');
+    if (await xapi.hosts.powerOn(host)) return;
+    const [pool] = xapi.db.refs('pool');
+    assert(pool !== undefined, 'there is a pool');
+    const { master } = xapi.db.get('pool', pool);
+    const others = [master, ...xapi.db.refs('host')].filter((each) => each !== host && xapi.hosts.isLive(each));
+    const [from] = others;
+    if (from === undefined) throw new XapiError('NO_HOSTS_AVAILABLE');
+    const { name, fn } = powerOnPlugin;
+    const result = await callPlugin(call, from, name, fn, { remote_host_uuid: uuid });
+    if (result !== 'True') throw new XapiError('INTERNAL_ERROR', `The host failed to power on: ${result}`);
+  },
+
+  set_power_on_mode({ xapi }, { self, power_on_mode: mode, power_on_config: config }) {
+    xapi.db.update('host', self, { power_on_mode: mode, power_on_config: config });
+  },
+
+  /** Gives up the VMs of a host that is gone. @throws XapiError HOST_IS_LIVE [host] */
+  declare_dead({ xapi }, { host }) {
+    const guests = guestsOf(xapi, host);
+    if (xapi.hosts.isLive(host)) throw new XapiError('HOST_IS_LIVE', host);
+    for (const vm of guests) {
+      xapi.db.update('VM', vm, { current_operations: {} });
+      markHalted(xapi, vm);
+    }
+  },
+
+  dmesg: ({ xapi }, { host }) => onSystem(xapi, host, (system) => system.dmesg(false)),
+  dmesg_clear: ({ xapi }, { host }) => onSystem(xapi, host, (system) => system.dmesg(true)),
+  async send_debug_keys({ xapi }, { host, keys }) {
+    if (!/^[A-Za-z0-9]{1,64}$/.test(keys)) throw new XapiError('INVALID_VALUE', 'keys', keys);
+    await onSystem(xapi, host, (system) => system.debugKeys(keys));
+  },
+} as const satisfies CallsOf<'host'>;
