@@ -16,6 +16,7 @@ import { taskCalls } from './task.ts';
 import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
 import { vifCalls } from './vif.ts';
+import { vmApplianceCalls } from './vm-appliance.ts';
 import { vmCalls } from './vm.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
@@ -25,6 +26,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VDI: vdiCalls,
   VIF: vifCalls,
   VM: vmCalls,
+  VM_appliance: vmApplianceCalls,
   auth: authCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,

@@ -8,6 +8,7 @@ import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Call } from '../call/call.ts';
 import type { Xapi } from '../xapi.ts';
+import { updateApplianceOperations } from './appliance-operations.ts';
 
 export type VmOperation = EnumOf<'vm_operations'>;
 export type PowerState = EnumOf<'vm_power_state'>;
@@ -173,6 +174,7 @@ export function updateAllowedOperations(xapi: Xapi, ref: Ref<'VM'>): void {
   xapi.db.update('VM', ref, {
     allowed_operations: operations.filter((operation) => refusalOf(situation, operation) === undefined),
   });
+  updateApplianceOperations(xapi, situation.vm.appliance);
 }
 
 /** Runs an operation of a VM with the marks that clients watch: `current_operations` while it lasts. */
