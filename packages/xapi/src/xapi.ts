@@ -1,5 +1,6 @@
 /** The control plane of a pool: its database, its hosts and its calls in one object, with every effect handed in. */
 import type { Clock, Random } from '@xenolith/base';
+import { snapshotWork } from './call/vmss.ts';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
 import { dispatch, type Answer, type Request } from './dispatch.ts';
@@ -13,6 +14,7 @@ import type { Directory } from './session/directory.ts';
 import { Sessions, type Passwords } from './session/sessions.ts';
 import { UnfinishedDisks } from './storage/unfinished-disks.ts';
 import { Tasks } from './task/tasks.ts';
+import { SnapshotSchedules } from './vm/snapshot-schedules.ts';
 import { setConsoleLocation } from './vm/console-location.ts';
 import { ensurePool } from './pool/ensure-pool.ts';
 
@@ -47,6 +49,7 @@ export class Xapi {
   readonly messages: Messages;
   readonly hosts: Hosts;
   readonly disks: UnfinishedDisks;
+  readonly schedules: SnapshotSchedules;
   #publicAddress = '127.0.0.1';
   readonly #store: Store;
 
@@ -74,12 +77,14 @@ export class Xapi {
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
     this.disks = new UnfinishedDisks(this);
+    this.schedules = new SnapshotSchedules(this, snapshotWork);
   }
 
   /** Makes the pool record when there is none, and begins to follow the hosts that the records name. */
   async start(): Promise<void> {
     ensurePool(this);
     await this.hosts.start();
+    this.schedules.plan();
     await this.db.durable();
   }
 
@@ -101,6 +106,7 @@ export class Xapi {
 
   /** Stops following the hosts and makes durable what is not. The hosts themselves go on. */
   async close(): Promise<void> {
+    this.schedules.close();
     await this.hosts.close();
     this.tasks.close();
     await this.db.durable();

@@ -78,6 +78,14 @@ export const vmSettingsCalls = {
     db.update('VM', self, { appliance: value });
     for (const each of new Set([appliance, value])) updateApplianceOperations(xapi, each);
   },
+  set_snapshot_schedule: ({ xapi }, { self, value }) => {
+    const { is_a_template, is_control_domain } = xapi.db.get('VM', self);
+    if (value !== nullRef()) {
+      xapi.db.get('VMSS', value);
+      if (is_a_template || is_control_domain) throw new XapiError('INVALID_VALUE', 'snapshot_schedule', value);
+    }
+    xapi.db.update('VM', self, { snapshot_schedule: value });
+  },
   assert_agile: ({ xapi }, { self }) => assertAgile(xapi, self),
   retrieve_wlb_recommendations: ({ xapi }, { vm }) => {
     xapi.db.get('VM', vm);
