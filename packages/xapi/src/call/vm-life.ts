@@ -8,7 +8,7 @@ import { makeDisk } from '../storage/vdi-work.ts';
 import { updateApplianceOperations } from '../vm/appliance-operations.ts';
 import { copyVm } from '../vm/copy-vm.ts';
 import { updateMemoryOverhead } from '../vm/memory-overhead.ts';
-import { newVmRecord } from '../vm/new-vm.ts';
+import { newVmRecord, vcpusMax } from '../vm/new-vm.ts';
 import { assertAllowed, updateAllowedOperations, withOperation } from '../vm/operations.ts';
 import { assertCanBootHere, possibleHosts } from '../vm/placement.ts';
 import { parseProvision } from '../vm/provision-xml.ts';
@@ -78,7 +78,7 @@ function srOf(xapi: Xapi, uuid: string): Ref<'SR'> {
 type VcpuNumbers = Pick<RecordOf<'VM'>, 'VCPUs_max' | 'VCPUs_at_startup'>;
 
 function assertVcpus({ VCPUs_max, VCPUs_at_startup }: VcpuNumbers): void {
-  if (!(VCPUs_at_startup >= 1 && VCPUs_at_startup <= VCPUs_max && VCPUs_max <= 512)) {
+  if (!(VCPUs_at_startup >= 1 && VCPUs_at_startup <= VCPUs_max && VCPUs_max <= vcpusMax)) {
     throw new XapiError('INVALID_VALUE', 'VCPUs_max', `${VCPUs_max}, with ${VCPUs_at_startup} at startup`);
   }
 }
