@@ -4,6 +4,7 @@ export { onControlDomain } from './doctor/control-domain.ts';
 export { gatherEvidence } from './doctor/dom0-evidence.ts';
 export { defaultModelShape, formatHostAddress, parseHostAddress, type HostAddressProblem } from './host-address.ts';
 export { ModelDriver } from './model/model-driver.ts';
+export type { SharedFiles } from './model/model-files.ts';
 export { ModelHost, type ModelOperation } from './model/model-host.ts';
 export { parseModelSpeed, usualModelSpeed } from './model/model-speed.ts';
 export { openHost } from './open-host.ts';

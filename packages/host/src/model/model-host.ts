@@ -37,7 +37,7 @@ import { guestFiles } from '../bootable-guests.ts';
 import { ModelBalloons } from './model-balloons.ts';
 import { ModelCpupools, type MemberSpec } from './model-cpupools.ts';
 import { modelBridge, modelFacts } from './model-facts.ts';
-import { ModelFiles } from './model-files.ts';
+import { ModelFiles, type SharedFiles } from './model-files.ts';
 import { automaticPlacement } from './model-placement.ts';
 
 /** A hundred days; 2^53 ns are four more. */
@@ -48,6 +48,8 @@ export interface ModelHostOptions {
   readonly speed?: number;
   /** When what schedules begins anew, in its own time; a hundred days when absent. */
   readonly ageMaxNs?: Ns;
+  /** What it has under `/shared`, as others that are given the same have; its own when absent. */
+  readonly shared?: SharedFiles;
 }
 
 /** Operations that {@link ModelHost.failNext} can make fail. */
@@ -71,7 +73,7 @@ export type ModelOperation =
  */
 export class ModelHost {
   readonly shape: ModelShape;
-  readonly files = new ModelFiles();
+  readonly files: ModelFiles;
   readonly clock: Clock;
   readonly #seed: number;
   readonly #random: SeededRandom;
@@ -99,6 +101,7 @@ export class ModelHost {
   constructor(shape: ModelShape, seed: number, clock: Clock, options: ModelHostOptions = {}) {
     this.shape = shape;
     this.clock = clock;
+    this.files = new ModelFiles(options.shared);
     this.#seed = seed;
     this.#speed = options.speed ?? 1;
     this.#ageMaxNs = options.ageMaxNs ?? ageMaxNs;

@@ -72,7 +72,9 @@ test('a default template says what a VM of it may be given, and a VM which templ
     reference_label: 'Xenolith guest (PV)',
     other_config: { default_template: 'true', linux_template: 'true', 'install-methods': '' },
   });
-  const limits = [...String(template['recommendations']).matchAll(/<restriction ([^>]*)\/>/g)].map(([, text]) => text);
+  const limits = [...(template['recommendations'] as string).matchAll(/<restriction ([^>]*)\/>/g)].map(
+    ([, text]) => text,
+  );
   expect(limits).toEqual([
     'field="memory-static-max" max="1649267441664"',
     'field="vcpus-max" max="512"',

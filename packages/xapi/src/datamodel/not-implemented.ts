@@ -134,6 +134,7 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     set_suspend_VDI: 'the memory image of a suspended VM is not exchanged for another',
     send_sysrq: 'not built in XAPI either',
     send_trigger: 'not built in XAPI either',
+    pool_migrate_complete: internal,
     migrate_send: noMigration,
     assert_can_migrate: noMigration,
     assert_can_migrate_sender: noMigration,
