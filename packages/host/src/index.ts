@@ -6,6 +6,7 @@ export { defaultModelShape, formatHostAddress, parseHostAddress, type HostAddres
 export { ModelDriver } from './model/model-driver.ts';
 export { ModelHost, modelOperations, type ModelHostOptions, type ModelOperation } from './model/model-host.ts';
 export { modelDiskBytes } from './model/model-files.ts';
+export type { SharedFiles } from './model/model-files.ts';
 export { parseModelSpeed, usualModelSpeed } from './model/model-speed.ts';
 export { openHost } from './open-host.ts';
 export { xlConfigText } from './xl/domain-config.ts';

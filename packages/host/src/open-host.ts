@@ -1,6 +1,7 @@
 import { unreachable, type Clock } from '@xenolith/base';
 import type { HostAddress, HostDriver } from '@xenolith/xapi';
 import { ModelDriver } from './model/model-driver.ts';
+import type { SharedFiles } from './model/model-files.ts';
 import { ModelHost } from './model/model-host.ts';
 import { usualModelSpeed } from './model/model-speed.ts';
 import { LocalTransport } from './xl/local-transport.ts';
@@ -10,17 +11,26 @@ import { XlDriver } from './xl/xl-driver.ts';
 /**
  * The driver for a host of any kind. It does nothing until it is told to connect.
  * @param options.programDirectory where this machine has the plugins and extensions of modelled hosts
+ * @param options.shared what modelled hosts have under `/shared` together
  * @param options.modelSpeed how fast the time of modelled hosts goes, by the clock; 1 where absent
  */
 export function openHost(
   address: HostAddress,
-  options: { readonly clock: Clock; readonly modelSpeed?: number; readonly programDirectory?: string },
+  options: {
+    readonly clock: Clock;
+    readonly modelSpeed?: number;
+    readonly programDirectory?: string;
+    readonly shared?: SharedFiles;
+  },
 ): HostDriver {
-  const { clock, modelSpeed = usualModelSpeed, programDirectory } = options;
+  const { clock, modelSpeed = usualModelSpeed, programDirectory, shared } = options;
   switch (address.kind) {
     case 'model':
       return new ModelDriver(
-        new ModelHost(address.shape, address.seed, clock, { speed: modelSpeed }),
+        new ModelHost(address.shape, address.seed, clock, {
+          speed: modelSpeed,
+          ...(shared === undefined ? {} : { shared }),
+        }),
         programDirectory,
       );
     case 'local':

@@ -1,6 +1,7 @@
 /** The control plane of a pool: its database, its hosts and its calls in one object, with every effect handed in. */
 import type { Clock, Random } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
+import { snapshotWork } from './call/vmss.ts';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
 import { methods, type Method } from './datamodel/registry.ts';
@@ -15,6 +16,7 @@ import type { Directory } from './session/directory.ts';
 import { Sessions, type Passwords } from './session/sessions.ts';
 import { UnfinishedDisks } from './storage/unfinished-disks.ts';
 import { Tasks } from './task/tasks.ts';
+import { SnapshotSchedules } from './vm/snapshot-schedules.ts';
 import { setConsoleLocation } from './vm/console-location.ts';
 import { ensurePool } from './pool/ensure-pool.ts';
 
@@ -58,6 +60,7 @@ export class Xapi {
   readonly hosts: Hosts;
   readonly disks: UnfinishedDisks;
   readonly beforeCall: BeforeCall | undefined;
+  readonly schedules: SnapshotSchedules;
   #publicAddress = '127.0.0.1';
   readonly #store: Store;
 
@@ -86,12 +89,14 @@ export class Xapi {
     this.hosts = new Hosts(this, options.openHost);
     this.disks = new UnfinishedDisks(this);
     this.beforeCall = options.beforeCall;
+    this.schedules = new SnapshotSchedules(this, snapshotWork);
   }
 
   /** Makes the pool record when there is none, and begins to follow the hosts that the records name. */
   async start(): Promise<void> {
     ensurePool(this);
     await this.hosts.start();
+    this.schedules.plan();
     await this.db.durable();
   }
 
@@ -119,6 +124,7 @@ export class Xapi {
 
   /** Stops following the hosts and makes durable what is not. The hosts themselves go on. */
   async close(): Promise<void> {
+    this.schedules.close();
     await this.hosts.close();
     this.tasks.close();
     await this.db.durable();

@@ -13,14 +13,29 @@ export interface ModelFile {
 /** The size of a modelled host's one file system. */
 export const modelDiskBytes = bytes(1024 * gibBytes);
 
-/** The files of a modelled host: names and sizes in one file system of {@link modelDiskBytes}. */
+/** What is under this directory is on every modelled host of a pool, as if they had mounted one file server there. */
+export const sharedDirectory = '/shared';
+
+/** The files under {@link sharedDirectory}, by path. */
+export type SharedFiles = Map<string, ModelFile>;
+
+/** The files of a modelled host: names and sizes in one file system of {@link modelDiskBytes}, and those that it shares. */
 export class ModelFiles {
-  readonly #files = new Map<string, ModelFile>();
+  readonly #own = new Map<string, ModelFile>();
+  readonly #shared: SharedFiles;
+
+  constructor(shared: SharedFiles = new Map()) {
+    this.#shared = shared;
+  }
+
+  #mapOf(path: string): Map<string, ModelFile> {
+    return path.startsWith(`${sharedDirectory}/`) ? this.#shared : this.#own;
+  }
 
   /** @throws HostError bad-config when the path is not absolute. */
   get(path: string): ModelFile | undefined {
     checkPath(path);
-    return this.#files.get(path);
+    return this.#mapOf(path).get(path);
   }
 
   /** @throws HostError no-such-file as command-failed. */
@@ -32,12 +47,12 @@ export class ModelFiles {
 
   /** The names of all files. */
   get paths(): readonly string[] {
-    return [...this.#files.keys()];
+    return [...this.#own.keys(), ...this.#shared.keys()];
   }
 
   get freeBytes(): Bytes {
     let free: number = modelDiskBytes;
-    for (const file of this.#files.values()) free -= file.usedBytes;
+    for (const file of [...this.#own.values(), ...this.#shared.values()]) free -= file.usedBytes;
     return bytes(free);
   }
 
@@ -45,7 +60,7 @@ export class ModelFiles {
   *in(directory: string): Generator<readonly [string, ModelFile]> {
     checkPath(directory);
     const prefix = `${directory}/`;
-    for (const [path, file] of this.#files) {
+    for (const [path, file] of this.#mapOf(prefix)) {
       const name = path.slice(prefix.length);
       if (path.startsWith(prefix) && !/[/\p{Cc}]/u.test(name)) yield [name, file];
     }
@@ -63,12 +78,12 @@ export class ModelFiles {
     if (file.usedBytes - before > this.freeBytes) {
       throw new HostError('no-space', `${path}: No space left on device`);
     }
-    this.#files.set(path, file);
+    this.#mapOf(path).set(path, file);
   }
 
   remove(path: string): void {
     checkPath(path);
-    this.#files.delete(path);
+    this.#mapOf(path).delete(path);
   }
 }
 

@@ -37,7 +37,7 @@ import { guestFiles } from '../bootable-guests.ts';
 import { ModelBalloons } from './model-balloons.ts';
 import { ModelCpupools, type MemberSpec } from './model-cpupools.ts';
 import { modelBridge, modelFacts } from './model-facts.ts';
-import { ModelFiles } from './model-files.ts';
+import { ModelFiles, type SharedFiles } from './model-files.ts';
 import { automaticPlacement } from './model-placement.ts';
 
 /** A hundred days; 2^53 ns are four more. */
@@ -50,6 +50,8 @@ export interface ModelHostOptions {
   readonly ageMaxNs?: Ns;
   /** Is asked at each operation through a driver whether it fails, and how. */
   readonly failing?: (operation: ModelOperation) => HostError | undefined;
+  /** What it has under `/shared`, as others that are given the same have; its own when absent. */
+  readonly shared?: SharedFiles;
 }
 
 /** Operations that {@link ModelHost.failNext} can make fail. */
@@ -77,7 +79,7 @@ export const modelOperations = [
  */
 export class ModelHost {
   readonly shape: ModelShape;
-  readonly files = new ModelFiles();
+  readonly files: ModelFiles;
   readonly clock: Clock;
   /** How long each operation on files takes by the clock, asked through a driver. */
   filesDelayMs = 0;
@@ -108,6 +110,7 @@ export class ModelHost {
   constructor(shape: ModelShape, seed: number, clock: Clock, options: ModelHostOptions = {}) {
     this.shape = shape;
     this.clock = clock;
+    this.files = new ModelFiles(options.shared);
     this.#seed = seed;
     this.#speed = options.speed ?? 1;
     this.#ageMaxNs = options.ageMaxNs ?? ageMaxNs;

@@ -66,6 +66,32 @@ describe('templates', () => {
   });
 });
 
+test('a default template says what a VM of it may be given, and a VM which template it is of', async () => {
+  const template = recordOf('VM', guest);
+  expect(template).toMatchObject({
+    reference_label: 'Xenolith guest (PV)',
+    other_config: { default_template: 'true', linux_template: 'true', 'install-methods': '' },
+  });
+  const limits = [...(template['recommendations'] as string).matchAll(/<restriction ([^>]*)\/>/g)].map(
+    ([, text]) => text,
+  );
+  expect(limits).toEqual([
+    'field="memory-static-max" max="1649267441664"',
+    'field="vcpus-max" max="512"',
+    'field="has-vendor-device" value="false"',
+    'max="26" property="number-of-vbds"',
+    'max="16" property="number-of-vifs"',
+  ]);
+  const { mac_seed, ...config } = recordOf('VM', vm)['other_config'] as Readonly<Record<string, string>>;
+  expect(config).toEqual({
+    linux_template: 'true',
+    'install-methods': '',
+    base_template_name: 'Xenolith guest (PV)',
+  });
+  expect(mac_seed).toMatch(/^[0-9a-f-]{36}$/);
+  expect(recordOf('VM', vm)['reference_label']).toBe('Xenolith guest (PV)');
+});
+
 describe('the kind of virtualisation', () => {
   const kind = (): readonly WireValue[] => [
     recordOf('VM', vm)['domain_type'] ?? '',

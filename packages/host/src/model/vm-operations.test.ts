@@ -33,6 +33,7 @@ const calls: readonly Call[] = [
   ['changing_VCPUs', () => ['1'], 'set_VCPUs_max'],
   ['changing_dynamic_range', () => [String(2 ** 26)], 'set_memory_dynamic_min'],
   ['snapshot', () => ['snapshot']],
+  ['pool_migrate', (pool) => [pool.host(), {}]],
   ['checkpoint', () => ['checkpoint']],
   ['destroy', () => []],
 ];

@@ -18,6 +18,7 @@ import {
 } from '@xenolith/xapi';
 import { parseHostAddress } from '../host-address.ts';
 import { ModelDriver } from '../model/model-driver.ts';
+import type { SharedFiles } from '../model/model-files.ts';
 import { ModelHost } from '../model/model-host.ts';
 import { Fuse, fusedDriver, fusedStore, type Mishap } from './fuse.ts';
 
@@ -42,6 +43,7 @@ export class ModelPool {
   puttingBack = false;
   fuse = new Fuse();
   xapi: Xapi;
+  readonly #shared: SharedFiles = new Map();
   readonly #store = new MemoryStore();
   readonly #drivers: HostDriver[] = [];
   readonly #addressOf: (number: number) => string;
@@ -306,7 +308,9 @@ export class ModelPool {
   #openHost(text: string): HostDriver {
     const parsed = parseHostAddress(text);
     if (!parsed.ok || parsed.value.kind !== 'model') throw new HostError('bad-config', `not a model: ${text}`);
-    const machine = this.machines.get(text) ?? new ModelHost(parsed.value.shape, parsed.value.seed, this.clock);
+    const machine =
+      this.machines.get(text) ??
+      new ModelHost(parsed.value.shape, parsed.value.seed, this.clock, { shared: this.#shared });
     this.machines.set(text, machine);
     const driver = new ModelDriver(machine);
     this.#drivers.push(driver);

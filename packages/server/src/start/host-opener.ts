@@ -1,20 +1,22 @@
 import { homedir } from 'node:os';
 import type { Clock } from '@xenolith/base';
-import { openHost, parseHostAddress } from '@xenolith/host';
+import { openHost, parseHostAddress, type SharedFiles } from '@xenolith/host';
 import { HostError, type HostAddress, type OpenHost } from '@xenolith/xapi';
 
 /** Makes the drivers of hosts from what the pool's records, or somebody who adds a host, call them. */
-export const hostOpener =
-  (clock: Clock, modelSpeed?: number, programDirectory?: string): OpenHost =>
-  (text, options) => {
+export function hostOpener(clock: Clock, modelSpeed?: number, programDirectory?: string): OpenHost {
+  const shared: SharedFiles = new Map();
+  return (text, options) => {
     const parsed = parseHostAddress(text, { homeDirectory: homedir() });
     if (!parsed.ok) throw new HostError('bad-config', `${text}: ${parsed.error.message}`);
     return openHost(withOptions(parsed.value, options), {
       clock,
+      shared,
       ...(modelSpeed === undefined ? {} : { modelSpeed }),
       ...(programDirectory === undefined ? {} : { programDirectory }),
     });
   };
+}
 
 /** Options given beside the address win over those in it. */
 function withOptions(address: HostAddress, options: Readonly<Record<string, string>>): HostAddress {

@@ -16,7 +16,9 @@ import { taskCalls } from './task.ts';
 import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
 import { vifCalls } from './vif.ts';
+import { vmApplianceCalls } from './vm-appliance.ts';
 import { vmCalls } from './vm.ts';
+import { vmssCalls } from './vmss.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PBD: pbdCalls,
@@ -25,6 +27,8 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VDI: vdiCalls,
   VIF: vifCalls,
   VM: vmCalls,
+  VMSS: vmssCalls,
+  VM_appliance: vmApplianceCalls,
   auth: authCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,

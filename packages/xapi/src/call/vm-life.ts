@@ -5,9 +5,10 @@ import { XapiError } from '../errors.ts';
 import { updateDeviceOperations, updateDiskOperations } from '../storage/allowed-operations.ts';
 import { assertHalted } from '../storage/attach.ts';
 import { makeDisk } from '../storage/vdi-work.ts';
+import { updateApplianceOperations } from '../vm/appliance-operations.ts';
 import { copyVm } from '../vm/copy-vm.ts';
 import { updateMemoryOverhead } from '../vm/memory-overhead.ts';
-import { newVmRecord } from '../vm/new-vm.ts';
+import { newVmRecord, vcpusMax } from '../vm/new-vm.ts';
 import { assertAllowed, updateAllowedOperations, withOperation } from '../vm/operations.ts';
 import { assertCanBootHere, possibleHosts } from '../vm/placement.ts';
 import { parseProvision } from '../vm/provision-xml.ts';
@@ -77,7 +78,7 @@ function srOf(xapi: Xapi, uuid: string): Ref<'SR'> {
 type VcpuNumbers = Pick<RecordOf<'VM'>, 'VCPUs_max' | 'VCPUs_at_startup'>;
 
 function assertVcpus({ VCPUs_max, VCPUs_at_startup }: VcpuNumbers): void {
-  if (!(VCPUs_at_startup >= 1 && VCPUs_at_startup <= VCPUs_max && VCPUs_max <= 512)) {
+  if (!(VCPUs_at_startup >= 1 && VCPUs_at_startup <= VCPUs_max && VCPUs_max <= vcpusMax)) {
     throw new XapiError('INVALID_VALUE', 'VCPUs_max', `${VCPUs_max}, with ${VCPUs_at_startup} at startup`);
   }
 }
@@ -111,7 +112,10 @@ export const vmLifeCalls = {
   destroy: (call, { self }) =>
     withOperation(call, self, 'destroy', async () => {
       const { db } = call.xapi;
-      const { VBDs, VIFs, consoles, metrics, guest_metrics, suspend_VDI, parent, children } = db.get('VM', self);
+      const { VBDs, VIFs, consoles, metrics, guest_metrics, suspend_VDI, parent, children, appliance } = db.get(
+        'VM',
+        self,
+      );
       const held = VBDs.map((vbd) => db.get('VBD', vbd).VDI);
       for (const child of children) db.update('VM', child, { parent });
       for (const vbd of VBDs) db.destroy('VBD', vbd);
@@ -120,6 +124,7 @@ export const vmLifeCalls = {
       db.destroy('VM_metrics', metrics);
       db.destroy('VM_guest_metrics', guest_metrics);
       db.destroy('VM', self);
+      updateApplianceOperations(call.xapi, appliance);
       for (const vdi of held) updateDiskOperations(call.xapi, vdi);
       await removeSuspendVdi(call.xapi, suspend_VDI);
     }),
@@ -165,9 +170,6 @@ export const vmLifeCalls = {
   assert_can_boot_here: ({ xapi }, { self, host }) => assertCanBootHere(xapi, self, host),
 
   set_actions_after_crash: plainSet('VM', 'actions_after_crash'),
-  set_start_delay: plainSet('VM', 'start_delay'),
-  set_shutdown_delay: plainSet('VM', 'shutdown_delay'),
-  set_order: plainSet('VM', 'order'),
   set_domain_type: ({ xapi }, { self, value }) => {
     assertHalted(xapi, self);
     xapi.db.update('VM', self, { domain_type: value, HVM_boot_policy: value === 'hvm' ? biosOrder : '' });

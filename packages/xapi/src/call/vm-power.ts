@@ -1,8 +1,9 @@
 /** The power operations of VMs. XAPI: ocaml/xapi/xapi_vm.ml, xapi_vm_lifecycle.ml. */
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
-import { assertCanBootHere, chooseHost } from '../vm/placement.ts';
+import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
 import { assertAllowed, withOperation } from '../vm/operations.ts';
+import { poolMigrate } from '../vm/migrate.ts';
 import { markHalted, markRunning, type Placement } from '../vm/power-state.ts';
 import { hardReboot, hardShutdown, resumeOn, startOn, suspend } from '../vm/power-work.ts';
 import { removeSuspendVdi } from '../vm/suspend-image.ts';
@@ -13,14 +14,17 @@ import type { Call, CallsOf } from './call.ts';
 /** How long a guest may take to shut down or reboot (`Xapi_globs.domain_shutdown_total_timeout`). */
 const guestTimeoutMs = 1_200_000;
 
-/** A saved VM can only go on where its image is. */
+/** A saved VM can only go on where its image is: on the host that it prefers, or on the first that has room for it. */
 function resumeHost(call: Call, vm: Ref<'VM'>): Ref<'host'> {
   const { db, hosts } = call.xapi;
   const { suspend_VDI } = db.get('VM', vm);
   if (!db.has('VDI', suspend_VDI)) throw new XapiError('VM_HAS_NO_SUSPEND_VDI', vm);
   const { SR } = db.get('VDI', suspend_VDI);
   const candidates = db.get('SR', SR).PBDs.map((pbd) => db.get('PBD', pbd).host);
-  const host = candidates.find((candidate) => hosts.isLive(candidate));
+  const live = candidates.filter((candidate) => hosts.isLive(candidate));
+  const possible = live.length > 1 ? possibleHosts(call.xapi, vm).filter((candidate) => live.includes(candidate)) : [];
+  const preferred = possible.find((candidate) => candidate === db.get('VM', vm).affinity);
+  const host = preferred ?? possible[0] ?? live[0];
   if (host !== undefined) return host;
   throw candidates[0] === undefined
     ? new XapiError('SR_HAS_NO_PBDS', SR)
@@ -35,11 +39,17 @@ async function cleanShutdown(call: Call, vm: Ref<'VM'>): Promise<void> {
     const { domid, current_operations } = xapi.db.get('VM', vm);
     return domid !== before && Object.values(current_operations).includes('hard_reboot');
   };
-  await waitForVm(xapi, vm, ({ power_state }) => power_state === 'Halted' || isRebootedHard(), {
+  // Its host makes it anew when it powers off: whoever asks for a shutdown wants it halted all the same.
+  const isRestarted = (): boolean => {
+    const { domid, power_state, actions_after_shutdown } = xapi.db.get('VM', vm);
+    return actions_after_shutdown === 'restart' && power_state === 'Running' && domid !== before;
+  };
+  await waitForVm(xapi, vm, ({ power_state }) => power_state === 'Halted' || isRebootedHard() || isRestarted(), {
     timeoutMs: guestTimeoutMs,
     late: () => new XapiError('VM_SHUTDOWN_TIMEOUT', vm, String(guestTimeoutMs / 1000)),
     task,
   });
+  if (isRestarted() && !isRebootedHard()) return await hardShutdown(xapi, vm);
   // The guest that was asked is no more, and the one in its place was not asked.
   if (xapi.db.get('VM', vm).power_state !== 'Halted') throw new XapiError('TASK_CANCELLED', task.ref);
 }
@@ -101,6 +111,8 @@ export const vmPowerCalls = {
     withOperation(call, vm, 'resume_on', () =>
       resumeOn(call.xapi, vm, host, { paused: start_paused, task: call.task }),
     ),
+
+  pool_migrate: (call, { vm, host }) => withOperation(call, vm, 'pool_migrate', () => poolMigrate(call, vm, host)),
 
   clean_shutdown: (call, { vm }) => withOperation(call, vm, 'clean_shutdown', () => cleanShutdown(call, vm)),
 

@@ -1,7 +1,7 @@
 /** Snapshots and checkpoints of VMs, and the way back. XAPI: ocaml/xapi/xapi_vm_snapshot.ml. */
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
-import { copyVm } from '../vm/copy-vm.ts';
+import { copyVm, type CopyOptions } from '../vm/copy-vm.ts';
 import { withOperation } from '../vm/operations.ts';
 import { resumeOn, suspend } from '../vm/power-work.ts';
 import { revert } from '../vm/revert.ts';
@@ -12,11 +12,15 @@ import type { Call, CallsOf } from './call.ts';
  * ours comes between, it stays suspended, with all that it had.
  * @throws XapiError VM_CHECKPOINT_RESUME_FAILED [vm] when it cannot go on; the refusals of a suspend and of disks
  */
-async function checkpoint(call: Call, vm: Ref<'VM'>, nameLabel: string): Promise<Ref<'VM'>> {
+export async function checkpoint(
+  call: Call,
+  vm: Ref<'VM'>,
+  named: Pick<CopyOptions, 'nameLabel' | 'byVmss'>,
+): Promise<Ref<'VM'>> {
   const { xapi } = call;
   const { db } = xapi;
   const { power_state: powerStateBefore, resident_on: host } = db.get('VM', vm);
-  const options = { nameLabel, operation: 'checkpoint', powerStateBefore } as const;
+  const options = { ...named, operation: 'checkpoint', powerStateBefore } as const;
   if (powerStateBefore !== 'Running') return await copyVm(call, vm, options);
   await suspend(xapi, vm);
   const goOn = async (): Promise<void> => {
@@ -45,6 +49,7 @@ export const vmSnapshotCalls = {
     withOperation(call, vm, 'snapshot', () =>
       copyVm(call, vm, { nameLabel: new_name, operation: 'snapshot', ignored: ignore_vdis }),
     ),
-  checkpoint: (call, { vm, new_name }) => withOperation(call, vm, 'checkpoint', () => checkpoint(call, vm, new_name)),
+  checkpoint: (call, { vm, new_name }) =>
+    withOperation(call, vm, 'checkpoint', () => checkpoint(call, vm, { nameLabel: new_name })),
   revert: (call, { snapshot }) => revert(call, snapshot),
 } as const satisfies CallsOf<'VM'>;

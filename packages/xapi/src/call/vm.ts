@@ -4,6 +4,7 @@ import { vmLifeCalls } from './vm-life.ts';
 import { vmMemoryCalls } from './vm-memory.ts';
 import { vmPowerCalls } from './vm-power.ts';
 import { vmSchedulingCalls } from './vm-scheduling.ts';
+import { vmSettingsCalls } from './vm-settings.ts';
 import { vmSnapshotCalls } from './vm-snapshot.ts';
 
 export const vmCalls: CallsOf<'VM'> = {
@@ -11,5 +12,6 @@ export const vmCalls: CallsOf<'VM'> = {
   ...vmMemoryCalls,
   ...vmPowerCalls,
   ...vmSchedulingCalls,
+  ...vmSettingsCalls,
   ...vmSnapshotCalls,
 };

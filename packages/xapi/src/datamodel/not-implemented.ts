@@ -22,6 +22,7 @@ const hostSystem = "the host's own operating system is its administrator's";
 const noMigration = 'VMs do not leave the pool';
 const noRedoLog = 'the database is durable at every answer by itself';
 const noCache = 'there is no IntelliCache';
+const noFigures = 'figures of VMs are in VM_metrics as they are now; none are kept over time';
 const deprecated = 'deprecated in XAPI, which has no use for it either';
 const noLicence = 'it is free software: there is no licence to add';
 const noRecords = 'figures are not recorded over time yet';
@@ -127,10 +128,8 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   Repository: { '*': patching },
   VM: {
     '*': later,
-    retrieve_wlb_recommendations: noWlb,
     s3_suspend: 'Xen suspends to a file; sleep inside of a guest is not steered',
     s3_resume: 'Xen suspends to a file; sleep inside of a guest is not steered',
-    set_snapshot_schedule: 'snapshots by a schedule are not built yet',
     assert_can_be_recovered: 'there is no disaster recovery from replicated storage',
     get_SRs_required_for_recovery: 'there is no disaster recovery from replicated storage',
     recover: 'there is no disaster recovery from replicated storage',
@@ -146,11 +145,23 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     call_plugin: 'there is no agent in guests that would do it',
     query_services: 'there are no services of drivers to ask',
     csvm: deprecated,
+    update_snapshot_metadata: deprecated,
+    set_suspend_VDI: 'the memory image of a suspended VM is not exchanged for another',
+    send_sysrq: 'not built in XAPI either',
+    send_trigger: 'not built in XAPI either',
+    pool_migrate_complete: internal,
+    migrate_send: noMigration,
+    assert_can_migrate: noMigration,
+    assert_can_migrate_sender: noMigration,
+    get_data_sources: noFigures,
+    record_data_source: noFigures,
+    query_data_source: noFigures,
+    forget_data_source_archives: noFigures,
+    call_host_plugin: 'plug-ins of hosts are not called for a guest',
     get_cooperative: deprecated,
     set_has_vendor_device: 'there is no Windows driver device',
   },
-  VMSS: { '*': later },
-  VM_appliance: { '*': later },
+  VM_appliance: { '*': 'there is no disaster recovery from replicated storage' },
   VM_group: { '*': later },
   DR_task: { '*': 'there is no disaster recovery from replicated storage' },
   host: {

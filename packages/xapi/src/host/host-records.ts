@@ -1,11 +1,13 @@
 /** The records of a host, from its facts: itself, its processors, interfaces, networks, control domain and storage. */
-import { bytes, mibBytes, nullRef, type Ref } from '@xenolith/base';
+import { bytes, gibBytes, mibBytes, nullRef, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
 import { bootIdKey } from './host-cpupools.ts';
 import { edition } from '../pool/licence.ts';
+import { disksMax } from '../call/vbd.ts';
+import { vifsMax } from '../call/vif.ts';
 import type { BootableGuest, HostFacts } from '../host-driver.ts';
 import { ensureSm } from '../storage/sm.ts';
-import { newVmRecord } from '../vm/new-vm.ts';
+import { newVmRecord, vcpusMax } from '../vm/new-vm.ts';
 import type { Xapi } from '../xapi.ts';
 
 /** Where the local repository of a host keeps its files; the uuid of the repository follows. */
@@ -221,6 +223,21 @@ export function createLocalSr(
   return sr;
 }
 
+/** As much memory as XAPI's own templates recommend at most. */
+const memoryMaxBytes = 1536 * gibBytes;
+
+/** What a VM may be given, in the form that clients read from `VM.recommendations` (XAPI: ocaml/xapi/create_templates.ml). */
+const recommendations = (): string =>
+  [
+    '<restrictions>',
+    `<restriction field="memory-static-max" max="${memoryMaxBytes}"/>`,
+    `<restriction field="vcpus-max" max="${vcpusMax}"/>`,
+    '<restriction field="has-vendor-device" value="false"/>',
+    `<restriction max="${disksMax}" property="number-of-vbds"/>`,
+    `<restriction max="${vifsMax}" property="number-of-vifs"/>`,
+    '</restrictions>',
+  ].join('');
+
 /** Makes a default template of each guest that a host can boot, once in the pool. */
 export function createTemplates(xapi: Xapi, guests: readonly BootableGuest[]): void {
   const known = new Set(
@@ -244,7 +261,9 @@ export function createTemplates(xapi: Xapi, guests: readonly BootableGuest[]): v
       memory_dynamic_max: memory,
       memory_dynamic_min: memory,
       memory_static_min: bytes(Math.min(memory, 64 * mibBytes)),
-      other_config: { default_template: 'true', 'install-methods': '' },
+      recommendations: recommendations(),
+      reference_label: guest.name,
+      other_config: { default_template: 'true', linux_template: 'true', 'install-methods': '' },
     });
   }
 }

@@ -39,6 +39,7 @@ const table: Readonly<Partial<Record<VmOperation, readonly PowerState[]>>> = {
   resume: ['Suspended'],
   resume_on: ['Suspended'],
   pause: ['Running'],
+  pool_migrate: ['Running'],
   suspend: ['Running'],
   clean_shutdown: ['Running'],
   clean_reboot: ['Running'],
@@ -81,7 +82,7 @@ describe('beside others', () => {
   const always = ['hard_shutdown', 'power_state_reset', 'get_boot_record', 'assert_operation_valid'];
   const hard = ['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy'];
   const copies = ['clone', 'copy'];
-  const stilling = ['snapshot', 'checkpoint', 'reverting'];
+  const stilling = ['snapshot', 'checkpoint', 'reverting', 'pool_migrate'];
 
   test.each(alone.flatMap((operation) => alone.map((other) => [operation, other] as const)))(
     '%s while %s is under way',

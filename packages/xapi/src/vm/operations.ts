@@ -9,6 +9,7 @@ import { XapiError } from '../errors.ts';
 import type { Call } from '../call/call.ts';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import type { Xapi } from '../xapi.ts';
+import { updateApplianceOperations } from './appliance-operations.ts';
 
 export type VmOperation = EnumOf<'vm_operations'>;
 export type PowerState = EnumOf<'vm_power_state'>;
@@ -54,6 +55,7 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   awaiting_memory_live: { states: ['Running'] },
   changing_VCPUs: { states: halted, template: true },
   changing_VCPUs_live: { states: ['Running'] },
+  pool_migrate: { states: ['Running'] },
   pause: { states: ['Running'] },
   unpause: { states: ['Paused'] },
   suspend: { states: ['Running'] },
@@ -74,8 +76,8 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
 /** What ends a domain, or may come to that. */
 const hard: ReadonlySet<string> = new Set(['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy']);
 const together: ReadonlySet<string> = new Set(['clone', 'copy']);
-/** What a guest stands still for. Another domain in its place would not, so here XAPI lets more through than we do. */
-const stilling: ReadonlySet<string> = new Set(['snapshot', 'checkpoint', 'reverting']);
+/** What a guest stands still for, or is on its way for. Another domain in its place would not, so here XAPI lets more through than we do. */
+const stilling: ReadonlySet<string> = new Set(['snapshot', 'checkpoint', 'reverting', 'pool_migrate']);
 
 /** Whether `operation` may begin while the others are under way. */
 export function allowedBeside(operation: VmOperation, underWay: readonly VmOperation[]): boolean {
@@ -174,6 +176,7 @@ export function updateAllowedOperations(xapi: Xapi, ref: Ref<'VM'>): void {
   xapi.db.update('VM', ref, {
     allowed_operations: operations.filter((operation) => refusalOf(situation, operation) === undefined),
   });
+  updateApplianceOperations(xapi, situation.vm.appliance);
 }
 
 /** Runs an operation of a VM with the marks that clients watch: `current_operations` while it lasts. */

@@ -173,11 +173,11 @@ async function applyDeadlines(xapi: Xapi, vm: Ref<'VM'>, driver: HostDriver, dom
   if (Object.keys(parameters).length > 0) await driver.scheduling.setDomainParameters(domain, parameters);
 }
 
-/** Saves a VM's memory into an image and ends its domain. */
-export function suspend(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
+/** Saves a VM's memory into an image and ends its domain. @param next where it is to go on, when that is another host */
+export function suspend(xapi: Xapi, vm: Ref<'VM'>, next?: Ref<'host'>): Promise<void> {
   return xapi.hosts.driveDomain(vm, async (driver, domain, host) => {
     await clearLeftover(xapi, vm, host, driver);
-    const vdi = createSuspendVdi(xapi, vm, host);
+    const vdi = createSuspendVdi(xapi, vm, host, next);
     // The record is on disk before the image: whatever happens then, a restart knows where to look.
     await xapi.db.durable();
     const path = vdiPath(xapi.db, xapi.db.get('VDI', vdi), host);

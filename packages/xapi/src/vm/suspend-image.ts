@@ -12,17 +12,32 @@ import { imageEnding, removeDiskRecord } from '../storage/unfinished-disks.ts';
 import { hostOfSr, pbdOf, vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 
-/** Records where a VM's memory will be saved. @throws XapiError VM_NO_SUSPEND_SR when the host has no repository */
-export function createSuspendVdi(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>): Ref<'VDI'> {
-  const { db } = xapi;
-  const record = db.get('VM', vm);
-  const attached = db
+/** The repositories with files that a host reaches. */
+const fileSrsOf = ({ db }: Xapi, host: Ref<'host'>): readonly Ref<'SR'>[] =>
+  db
     .get('host', host)
     .PBDs.map((pbd) => db.get('PBD', pbd))
     .filter((pbd) => pbd.currently_attached && db.get('SR', pbd.SR).type === 'file')
     .map((pbd) => pbd.SR);
-  const wanted = [record.suspend_SR, db.get('host', host).suspend_image_sr];
-  const sr = wanted.find((candidate) => attached.includes(candidate)) ?? attached[0];
+
+/**
+ * Where a VM's memory would be saved: undefined when there is no such repository.
+ * @param host where it runs
+ * @param next where it is to go on, when that is another host
+ */
+export function suspendSr(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>, next = host): Ref<'SR'> | undefined {
+  const { db } = xapi;
+  const there = new Set(fileSrsOf(xapi, next));
+  const attached = fileSrsOf(xapi, host).filter((sr) => there.has(sr));
+  const wanted = [db.get('VM', vm).suspend_SR, db.get('host', host).suspend_image_sr];
+  return wanted.find((candidate) => attached.includes(candidate)) ?? attached[0];
+}
+
+/** Records where a VM's memory will be saved. @throws XapiError VM_NO_SUSPEND_SR when the host has no repository */
+export function createSuspendVdi(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>, next = host): Ref<'VDI'> {
+  const { db } = xapi;
+  const record = db.get('VM', vm);
+  const sr = suspendSr(xapi, vm, host, next);
   if (sr === undefined) throw new XapiError('VM_NO_SUSPEND_SR', vm);
   const vdi = db.create('VDI', {
     name_label: 'Suspend image',

@@ -41,3 +41,18 @@ export function waitForVm(
     look();
   });
 }
+
+/** Lets time pass. Cancelling the task ends it. @throws XapiError TASK_CANCELLED */
+export function pause({ clock }: Pick<Xapi, 'clock'>, durationMs: number, task: Task): Promise<void> {
+  if (durationMs <= 0) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(durationMs, () => {
+      listening.dispose();
+      resolve();
+    });
+    const listening = task.onCancel(() => {
+      timer.dispose();
+      reject(new XapiError('TASK_CANCELLED', task.ref));
+    });
+  });
+}
