@@ -6,6 +6,7 @@ import { eventCalls } from './event.ts';
 import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
 import { networkCalls } from './network.ts';
+import { pifCalls, poolVlanCalls, vlanCalls } from './pif.ts';
 import { poolCalls } from './pool.ts';
 import { roleCalls } from './role.ts';
 import { secretCalls } from './secret.ts';
@@ -20,18 +21,20 @@ import { vmCalls } from './vm.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PBD: pbdCalls,
+  PIF: pifCalls,
   SR: srCalls,
   VBD: vbdCalls,
   VDI: vdiCalls,
   VIF: vifCalls,
   VM: vmCalls,
+  VLAN: vlanCalls,
   auth: authCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
   host: hostCalls,
   message: messageCalls,
   network: networkCalls,
-  pool: poolCalls,
+  pool: { ...poolCalls, ...poolVlanCalls },
   role: roleCalls,
   secret: secretCalls,
   session: sessionCalls,

@@ -1,7 +1,7 @@
 /** The records of a host, from its facts: itself, its processors, interfaces, networks, control domain and storage. */
 import { bytes, mibBytes, nullRef, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
-import type { BootableGuest, HostFacts } from '../host-driver.ts';
+import type { BootableGuest, HostFacts, InterfaceFacts } from '../host-driver.ts';
 import { ensureSm } from '../storage/sm.ts';
 import { newVmRecord } from '../vm/new-vm.ts';
 import type { Xapi } from '../xapi.ts';
@@ -106,14 +106,14 @@ export function createHostRecords(
     });
   }
   createControlDomain(xapi, host, facts);
-  createInterfaces(xapi, host, facts);
+  updateInterfaces(xapi, host, facts.interfaces);
   return host;
 }
 
 /** Brings the records of a known host up to its facts, as after its reboot. */
 export function updateHostRecords(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): void {
   xapi.db.update('host', host, factFields(xapi, facts));
-  createInterfaces(xapi, host, facts);
+  updateInterfaces(xapi, host, facts.interfaces);
 }
 
 function createControlDomain(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): void {
@@ -137,11 +137,12 @@ function createControlDomain(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): v
 }
 
 /** A PIF for each physical interface and a network for each bridge; a bridge of one name is one network of the pool. */
-function createInterfaces(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): void {
+export function updateInterfaces(xapi: Xapi, host: Ref<'host'>, interfaces: readonly InterfaceFacts[]): void {
   const { db } = xapi;
-  for (const bridge of facts.interfaces.filter((item) => item.kind === 'bridge')) networkOfBridge(xapi, bridge.name);
+  for (const bridge of interfaces.filter((item) => item.kind === 'bridge' && item.isMade !== true))
+    networkOfBridge(xapi, bridge.name);
   const known = new Set(db.get('host', host).PIFs.map((pif) => db.get('PIF', pif).device));
-  for (const item of facts.interfaces) {
+  for (const item of interfaces) {
     if (item.kind !== 'physical' || known.has(item.name)) continue;
     const ipv4 = item.ipv4[0]?.split('/') ?? [];
     db.create('PIF', {
@@ -248,6 +249,8 @@ export function adoptIntoPool(xapi: Xapi, host: Ref<'host'>, sr: Ref<'SR'>): voi
 export function destroyHostRecords(xapi: Xapi, host: Ref<'host'>): void {
   const { db } = xapi;
   const record = db.get('host', host);
+  const vlans = [...db.all('VLAN')].filter(([, { tagged_PIF }]) => record.PIFs.includes(tagged_PIF));
+  for (const [vlan] of vlans) db.destroy('VLAN', vlan);
   for (const pif of record.PIFs) {
     const { metrics } = db.get('PIF', pif);
     db.destroy('PIF', pif);
