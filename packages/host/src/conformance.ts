@@ -13,6 +13,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { describeDevices } from './conformance-devices.ts';
 import { describeMemory } from './conformance-memory.ts';
+import { describeNetworks } from './conformance-networks.ts';
 import { describeNuma } from './conformance-numa.ts';
 import { describeScheduling } from './conformance-scheduling.ts';
 import { Suite, type ConformanceOptions, type DriverHarness } from './conformance-suite.ts';
@@ -41,6 +42,7 @@ export function describeHostDriver(
     describeNoticing(suite, options.types[0] ?? 'pv');
     describeFiles(suite);
     describeDevices(suite, options);
+    describeNetworks(suite);
     describeMemory(suite, options);
     describeScheduling(suite, options);
     describeNuma(suite, options);

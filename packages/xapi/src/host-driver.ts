@@ -10,6 +10,7 @@ import type { CpupoolErrno } from '@xenolith/hypervisor';
 import type { HostDevices } from './host-devices.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { HostSystem } from './host-system.ts';
+import type { HostNetworks } from './host-networks.ts';
 import type { CpupoolInfo, HostScheduling, VcpuInfo } from './host-scheduling.ts';
 
 /** One physical CPU and where it sits (`xl info -n`, `cpu_topology`). */
@@ -38,6 +39,8 @@ export interface InterfaceFacts {
   readonly carrier?: boolean;
   /** The bridge that this physical interface is a port of. */
   readonly bridge?: string;
+  /** It was made here ({@link HostNetworks.createBridge}), and is no network of its own. */
+  readonly isMade?: true;
   /** IPv4 addresses with their prefix length, `192.0.2.1/24`. */
   readonly ipv4: readonly string[];
 }
@@ -355,6 +358,8 @@ export interface HostDriver {
   readonly system: HostSystem;
   /** Their disks and network interfaces. */
   readonly devices: HostDevices;
+  /** The bridges of the host. */
+  readonly networks: HostNetworks;
 
   /** For hosts whose state lives in this process only: puts back what the records say was there. */
   remember?(known: RememberedHost): void;

@@ -1,6 +1,7 @@
 export * from './host-driver.ts';
 export * from './host-devices.ts';
 export * from './host-memory.ts';
+export * from './host-networks.ts';
 export * from './host-scheduling.ts';
 export type * from './host-system.ts';
 export type { Call, Origin } from './call/call.ts';

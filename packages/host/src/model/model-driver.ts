@@ -14,6 +14,7 @@ import {
   type HostFacts,
   type HostFiles,
   type HostMemory,
+  type HostNetworks,
   type HostNews,
   type HostScheduling,
   type HostSystem,
@@ -25,6 +26,7 @@ import { modelDevices } from './model-devices.ts';
 import { modelDiskBytes, type ModelFile } from './model-files.ts';
 import type { ModelHost, ModelOperation } from './model-host.ts';
 import { modelSystem } from './model-system.ts';
+import { modelNetworks } from './model-networks.ts';
 import { modelScheduling } from './model-scheduling.ts';
 
 /** How often figures are told, as the xl driver does. */
@@ -38,6 +40,7 @@ export class ModelDriver implements HostDriver {
   readonly memory: HostMemory;
   readonly system: HostSystem;
   readonly devices: HostDevices;
+  readonly networks: HostNetworks;
   readonly #host: ModelHost;
   readonly #news = new Signal<HostNews>();
   readonly #subscriptions: Disposable[] = [];
@@ -72,6 +75,15 @@ export class ModelDriver implements HostDriver {
       setTarget: (identity, targetBytes) =>
         this.#operate('memory', () => host.balloons.setTarget(this.#existing(identity).domid, targetBytes)),
     };
+    this.networks = modelNetworks(
+      host.bridges,
+      (work) =>
+        this.#attempt(() => {
+          this.#checkReachable();
+          return work();
+        }),
+      (work) => this.#operate('networks', work),
+    );
     this.devices = modelDevices(host, (identity, work) => this.#operateOn('devices', identity, work));
   }
 

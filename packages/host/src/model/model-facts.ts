@@ -1,18 +1,24 @@
 import { present } from '@xenolith/base';
-import type { HostFacts, ModelShape } from '@xenolith/xapi';
+import type { HostFacts, InterfaceFacts, ModelShape } from '@xenolith/xapi';
 import type { Hypervisor } from '@xenolith/hypervisor';
 import { bootableGuests } from '../bootable-guests.ts';
 import type { ModelCpupools } from './model-cpupools.ts';
 
-/** The one bridge of a modelled host, with its one network card as a port. */
-export const modelBridge = 'xenbr0';
+/** The one bridge that a modelled host boots with, with its one network card as a port. */
+const modelBridge = 'xenbr0';
+
+/** The interfaces that a modelled host boots with. */
+export const modelInterfaces = (mac: string): readonly InterfaceFacts[] => [
+  { name: 'eth0', kind: 'physical', mac, mtu: 1500, carrier: true, bridge: modelBridge, ipv4: [] },
+  { name: modelBridge, kind: 'bridge', mac, mtu: 1500, carrier: true, ipv4: [] },
+];
 
 /** What a modelled host says of itself. Versions say that it is the model; a CPU's make and speed are absent. */
 export function modelFacts(
   shape: ModelShape,
   hypervisor: Hypervisor,
   cpupools: ModelCpupools,
-  identity: Pick<HostFacts, 'systemUuid' | 'bootId'> & { readonly mac: string },
+  identity: Pick<HostFacts, 'systemUuid' | 'bootId' | 'interfaces'>,
 ): HostFacts {
   const memory = hypervisor.nodeMemory();
   return {
@@ -34,18 +40,7 @@ export function modelFacts(
       const amounts = present(memory[index], `memory of node ${index}`);
       return { node, memoryBytes: amounts.totalBytes, memoryFreeBytes: amounts.freeBytes, distances };
     }),
-    interfaces: [
-      {
-        name: 'eth0',
-        kind: 'physical',
-        mac: identity.mac,
-        mtu: 1500,
-        carrier: true,
-        bridge: modelBridge,
-        ipv4: [],
-      },
-      { name: modelBridge, kind: 'bridge', mac: identity.mac, mtu: 1500, carrier: true, ipv4: [] },
-    ],
+    interfaces: identity.interfaces,
     guests: bootableGuests,
     ...(identity.systemUuid === undefined ? {} : { systemUuid: identity.systemUuid }),
     ...(identity.bootId === undefined ? {} : { bootId: identity.bootId }),

@@ -36,8 +36,9 @@ import {
 import { guestFiles } from '../bootable-guests.ts';
 import { ModelBalloons } from './model-balloons.ts';
 import { ModelCpupools, type MemberSpec } from './model-cpupools.ts';
-import { modelBridge, modelFacts } from './model-facts.ts';
+import { modelFacts, modelInterfaces } from './model-facts.ts';
 import { ModelFiles, type SharedFiles } from './model-files.ts';
+import { ModelBridges } from './model-networks.ts';
 import { automaticPlacement } from './model-placement.ts';
 
 /** A hundred days; 2^53 ns are four more. */
@@ -70,6 +71,7 @@ export const modelOperations = [
   'scheduling',
   'memory',
   'devices',
+  'networks',
   'files',
 ] as const;
 
@@ -83,6 +85,7 @@ export class ModelHost {
   readonly clock: Clock;
   /** How long each operation on files takes by the clock, asked through a driver. */
   filesDelayMs = 0;
+  readonly bridges: ModelBridges;
   readonly #seed: number;
   readonly #random: SeededRandom;
   readonly #speed: number;
@@ -118,6 +121,9 @@ export class ModelHost {
     this.#random = new SeededRandom(seed);
     this.#identity = { systemUuid: randomUuid(this.#random), mac: localMac(this.#random) };
     this.#bootId = randomUuid(this.#random);
+    this.bridges = new ModelBridges(modelInterfaces(this.#identity.mac), (bridge) =>
+      [...this.#configs.values()].some(({ vifs }) => vifs.some((vif) => vif.bridge === bridge)),
+    );
     for (const path of Object.values(guestFiles)) {
       this.files.add(path, { kind: 'guest', sizeBytes: bytes(0), usedBytes: bytes(0) });
     }
@@ -169,7 +175,11 @@ export class ModelHost {
   }
 
   facts(): HostFacts {
-    return modelFacts(this.shape, this.#hypervisor, this.#cpupools, { ...this.#identity, bootId: this.#bootId });
+    return modelFacts(this.shape, this.#hypervisor, this.#cpupools, {
+      ...this.#identity,
+      bootId: this.#bootId,
+      interfaces: this.bridges.interfaces(),
+    });
   }
 
   /** Something about the domains changed. */
@@ -210,6 +220,7 @@ export class ModelHost {
       if (domain.domid !== domId(0)) this.#hypervisor.destroy(domain.domid);
     }
     this.#configs.clear();
+    this.bridges.forget();
     this.#balloons.end();
     this.#bootId = randomUuid(this.#random);
     this.#hypervisor = this.#boot();
@@ -365,7 +376,7 @@ export class ModelHost {
   #checkDevices(config: Pick<DomainConfig, 'disks' | 'vifs'>): void {
     for (const disk of config.disks) this.files.existing(disk.path);
     for (const vif of config.vifs) {
-      if (vif.bridge !== modelBridge) throw new HostError('command-failed', `no bridge ${vif.bridge} on this host`);
+      if (!this.bridges.has(vif.bridge)) throw new HostError('command-failed', `no bridge ${vif.bridge} on this host`);
     }
   }
 

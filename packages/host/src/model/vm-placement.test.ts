@@ -28,7 +28,11 @@ describe('a host is not possible', () => {
     [
       'without the bridge of an interface',
       (pool, vm) => {
-        pool.db.create('VIF', { VM: vm, network: pool.db.create('network', { bridge: 'nowhere' }), device: '0' });
+        pool.db.create('VIF', {
+          VM: vm,
+          network: pool.db.create('network', { bridge: 'nowhere', managed: false }),
+          device: '0',
+        });
       },
       'VM_REQUIRES_NETWORK',
     ],

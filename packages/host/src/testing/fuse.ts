@@ -5,6 +5,7 @@ import {
   type HostDriver,
   type HostFiles,
   type HostMemory,
+  type HostNetworks,
   type HostScheduling,
   type Store,
 } from '@xenolith/xapi';
@@ -95,7 +96,15 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     setVcpusOnline: (domain, count) => around(() => scheduling.setVcpusOnline(domain, count)),
     pinVcpu: (domain, pin) => around(() => scheduling.pinVcpu(domain, pin)),
   };
-  const { devices, memory } = driver;
+  const { devices, memory, networks } = driver;
+  const fusedNetworks: HostNetworks = {
+    locksVifs: networks.locksVifs,
+    interfaces: () => around(() => networks.interfaces()),
+    createBridge: (bridge) => around(() => networks.createBridge(bridge)),
+    removeBridge: (bridge) => around(() => networks.removeBridge(bridge)),
+    createVlan: (vlan) => around(() => networks.createVlan(vlan)),
+    removeVlan: (vlan) => around(() => networks.removeVlan(vlan)),
+  };
   const fusedDevices: HostDevices = {
     attachDisk: (domain, disk) => around(() => devices.attachDisk(domain, disk)),
     detachDisk: (domain, device, options) => around(() => devices.detachDisk(domain, device, options)),
@@ -132,6 +141,7 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     memory: fusedMemory,
     system: driver.system,
     devices: fusedDevices,
+    networks: fusedNetworks,
     close: () => driver.close(),
   };
 }

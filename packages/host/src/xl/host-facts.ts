@@ -4,6 +4,17 @@ import { HostError, type HostFacts, type HostFigures, type InterfaceFacts } from
 import { bootableGuests, guestFiles } from '../bootable-guests.ts';
 import { readSections, scriptExit, scriptHead, section } from './host-script.ts';
 
+/** What is written on an interface that was made here (`ifalias`): nothing without it is ever removed. */
+export const madeHere = 'made by xenolith';
+
+/** The interfaces and bridges of the control domain, in two sections. */
+export const interfacesScript =
+  `${section('interfaces')}for d in /sys/class/net/*; do n=\${d##*/}; k=other; ` +
+  '[ -e "$d/device" ] && k=physical; [ -d "$d/bridge" ] && k=bridge; a=; m=; c=; b=; ' +
+  '{ read -r a <"$d/address"; read -r m <"$d/mtu"; read -r c <"$d/carrier"; } 2>/dev/null; ' +
+  'b=$(readlink "$d/brport/bridge"); l=; read -r l <"$d/ifalias" 2>/dev/null; echo "$n|$k|$a|$m|$c|${b##*/}|$l"; done; ' +
+  `${section('ipv4')}ip -o -4 addr show 2>/dev/null; `;
+
 /**
  * Everything about a host in one command: `xl info -n`, then what the control domain's /proc, /sys and `ip` say. All but
  * xl itself may be missing.
@@ -13,11 +24,7 @@ export const factsScript =
   `exit ${scriptExit.notXen}; }; xl info -n || exit ${scriptExit.notXen}; ` +
   `${section('hostname')}cat /proc/sys/kernel/hostname; ` +
   `${section('cpu')}sed '/^$/q' /proc/cpuinfo; ` +
-  `${section('interfaces')}for d in /sys/class/net/*; do n=\${d##*/}; k=other; ` +
-  '[ -e "$d/device" ] && k=physical; [ -d "$d/bridge" ] && k=bridge; a=; m=; c=; b=; ' +
-  '{ read -r a <"$d/address"; read -r m <"$d/mtu"; read -r c <"$d/carrier"; } 2>/dev/null; ' +
-  'b=$(readlink "$d/brport/bridge"); echo "$n|$k|$a|$m|$c|${b##*/}"; done; ' +
-  `${section('ipv4')}ip -o -4 addr show 2>/dev/null; ` +
+  interfacesScript +
   `${section('uuid')}cat /sys/class/dmi/id/product_uuid 2>/dev/null; ` +
   `${section('boot')}cat /proc/sys/kernel/random/boot_id 2>/dev/null; ` +
   `${section('guest')}[ -r ${guestFiles.kernel} ] && [ -r ${guestFiles.ramdisk} ] && echo yes; exit 0`;
@@ -99,7 +106,8 @@ function readCpuInfo(text: string): ReadonlyMap<string, string> {
   return values;
 }
 
-function readInterfaces(text: string, addressText: string): readonly InterfaceFacts[] {
+/** Reads what {@link interfacesScript} printed: its two sections. */
+export function readInterfaces(text: string, addressText: string): readonly InterfaceFacts[] {
   const addresses = new Map<string, string[]>();
   for (const line of addressText.split('\n')) {
     const match = /^\d+:\s+(\S+)\s+inet\s+(\d+(?:\.\d+){3}\/\d+)\s/.exec(line);
@@ -108,7 +116,7 @@ function readInterfaces(text: string, addressText: string): readonly InterfaceFa
     addresses.set(name, [...(addresses.get(name) ?? []), address]);
   }
   return text.split('\n').flatMap((line) => {
-    const [name = '', kind, mac = '', mtu = '', carrier = '', bridge = ''] = line.split('|');
+    const [name = '', kind, mac = '', mtu = '', carrier = '', bridge = '', alias = ''] = line.split('|');
     if (name === '' || (kind !== 'physical' && kind !== 'bridge')) return [];
     return {
       name,
@@ -118,6 +126,7 @@ function readInterfaces(text: string, addressText: string): readonly InterfaceFa
       ...(/^\d{1,6}$/.test(mtu) ? { mtu: Number(mtu) } : {}),
       ...(/^[01]$/.test(carrier) ? { carrier: carrier === '1' } : {}),
       ...(bridge === '' ? {} : { bridge }),
+      ...(alias === madeHere ? { isMade: true as const } : {}),
     };
   });
 }

@@ -15,6 +15,7 @@ export const scriptExit = {
   absent: 93,
   notXen: 94,
   beyondMaximum: 95,
+  busy: 96,
 } as const;
 
 const codeOfExit: ReadonlyMap<number, HostErrorCode> = new Map([
@@ -23,6 +24,7 @@ const codeOfExit: ReadonlyMap<number, HostErrorCode> = new Map([
   [scriptExit.wouldShrink, 'bad-config'],
   [scriptExit.notXen, 'not-xen'],
   [scriptExit.beyondMaximum, 'bad-config'],
+  [scriptExit.busy, 'device-busy'],
 ]);
 
 /** What xl, libxl, libxc and coreutils are known to say, and what it means. */

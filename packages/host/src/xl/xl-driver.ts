@@ -25,6 +25,7 @@ import {
   type HostFacts,
   type HostFiles,
   type HostMemory,
+  type HostNetworks,
   type HostNews,
   type HostScheduling,
   type HostSystem,
@@ -50,6 +51,7 @@ import { XlConsoles } from './xl-consoles.ts';
 import { xlDevices } from './xl-devices.ts';
 import { xlFiles } from './xl-files.ts';
 import { XlMemory } from './xl-memory.ts';
+import { xlNetworks } from './xl-networks.ts';
 import type { XlPort } from './xl-port.ts';
 import { XlScheduling } from './xl-scheduling.ts';
 import { xlSystem } from './xl-system.ts';
@@ -86,6 +88,7 @@ export class XlDriver implements HostDriver {
   readonly memory: HostMemory;
   readonly system: HostSystem;
   readonly devices: HostDevices;
+  readonly networks: HostNetworks;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #consoles: XlConsoles;
@@ -140,6 +143,7 @@ export class XlDriver implements HostDriver {
       return this.#transport.run(command);
     });
     this.devices = xlDevices((domain, command, called) => this.#operate(domain, command, quickLimitMs, called));
+    this.networks = xlNetworks(run);
     transport.onLost((reason) => this.#lose(reason));
   }
 

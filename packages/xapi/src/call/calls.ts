@@ -6,6 +6,7 @@ import { eventCalls } from './event.ts';
 import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
 import { networkCalls } from './network.ts';
+import { pifCalls, poolVlanCalls, vlanCalls } from './pif.ts';
 import { poolCalls } from './pool.ts';
 import { roleCalls } from './role.ts';
 import { secretCalls } from './secret.ts';
@@ -22,11 +23,13 @@ import { vmssCalls } from './vmss.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PBD: pbdCalls,
+  PIF: pifCalls,
   SR: srCalls,
   VBD: vbdCalls,
   VDI: vdiCalls,
   VIF: vifCalls,
   VM: vmCalls,
+  VLAN: vlanCalls,
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
   auth: authCalls,
@@ -35,7 +38,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   host: hostCalls,
   message: messageCalls,
   network: networkCalls,
-  pool: poolCalls,
+  pool: { ...poolCalls, ...poolVlanCalls },
   role: roleCalls,
   secret: secretCalls,
   session: sessionCalls,

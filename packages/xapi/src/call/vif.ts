@@ -3,6 +3,8 @@ import type { Random, Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import { assertDevicesMayChange } from '../storage/attach.ts';
+import { canAttach } from '../network/bridges.ts';
+import { assertAddresses, assertLocksVifs, type IpVersion } from '../network/locking.ts';
 import { assertDetached } from '../storage/device-operations.ts';
 import { plugVif, unplugVif } from '../storage/hot-plug.ts';
 import { assertMtu } from '../vm/mtu.ts';
@@ -53,6 +55,19 @@ function macFor(xapi: Xapi, vm: Ref<'VM'>, given: string): string {
   return mac;
 }
 
+/** Changes the addresses that a locked interface may use. @throws XapiError INVALID_IP_ADDRESS_SPECIFIED */
+function setAllowed(
+  { db }: Xapi,
+  self: Ref<'VIF'>,
+  version: IpVersion,
+  change: (old: readonly string[]) => readonly string[],
+): void {
+  const field = version === 'ipv4' ? 'ipv4_allowed' : 'ipv6_allowed';
+  const wanted = [...new Set(change(db.get('VIF', self)[field]))];
+  assertAddresses(version, wanted);
+  db.update('VIF', self, { [field]: wanted });
+}
+
 export const vifCalls = {
   create: ({ xapi }, { args }) => {
     const { db } = xapi;
@@ -86,4 +101,33 @@ export const vifCalls = {
   plug: (call, { self }) => plugVif(call, self),
   unplug: (call, { self }) => unplugVif(call, self),
   unplug_force: (call, { self }) => unplugVif(call, self),
+  move: async (call, { self, network }) => {
+    const { db } = call.xapi;
+    const { currently_attached, VM } = db.get('VIF', self);
+    const { MTU } = db.get('network', network);
+    const isPlugged = currently_attached && db.get('VM', VM).power_state === 'Running';
+    if (!isPlugged) {
+      assertDetached(call.xapi, 'VIF', self);
+      assertDevicesMayChange(call.xapi, VM);
+    } else if (!canAttach(call.xapi, db.get('VM', VM).resident_on, network)) {
+      throw new XapiError('HOST_CANNOT_ATTACH_NETWORK', db.get('VM', VM).resident_on, network);
+    } else {
+      await unplugVif(call, self);
+    }
+    db.update('VIF', self, { network, MTU });
+    if (isPlugged) await plugVif(call, self);
+  },
+  set_locking_mode: ({ xapi }, { self, value }) => {
+    xapi.db.get('VIF', self);
+    if (value === 'locked' || value === 'disabled') assertLocksVifs(xapi, 'VIF.set_locking_mode');
+    xapi.db.update('VIF', self, { locking_mode: value });
+  },
+  set_ipv4_allowed: ({ xapi }, { self, value }) => setAllowed(xapi, self, 'ipv4', () => value),
+  add_ipv4_allowed: ({ xapi }, { self, value }) => setAllowed(xapi, self, 'ipv4', (old) => [...old, value]),
+  remove_ipv4_allowed: ({ xapi }, { self, value }) =>
+    setAllowed(xapi, self, 'ipv4', (old) => old.filter((each) => each !== value)),
+  set_ipv6_allowed: ({ xapi }, { self, value }) => setAllowed(xapi, self, 'ipv6', () => value),
+  add_ipv6_allowed: ({ xapi }, { self, value }) => setAllowed(xapi, self, 'ipv6', (old) => [...old, value]),
+  remove_ipv6_allowed: ({ xapi }, { self, value }) =>
+    setAllowed(xapi, self, 'ipv6', (old) => old.filter((each) => each !== value)),
 } as const satisfies CallsOf<'VIF'>;

@@ -5,7 +5,7 @@ import { bootIdKey } from './host-cpupools.ts';
 import { edition } from '../pool/licence.ts';
 import { disksMax } from '../call/vbd.ts';
 import { vifsMax } from '../call/vif.ts';
-import type { BootableGuest, HostFacts } from '../host-driver.ts';
+import type { BootableGuest, HostFacts, InterfaceFacts } from '../host-driver.ts';
 import { ensureSm } from '../storage/sm.ts';
 import { newVmRecord, vcpusMax } from '../vm/new-vm.ts';
 import type { Xapi } from '../xapi.ts';
@@ -114,7 +114,7 @@ export function createHostRecords(
     });
   }
   createControlDomain(xapi, host, facts);
-  createInterfaces(xapi, host, facts);
+  updateInterfaces(xapi, host, facts.interfaces);
   return host;
 }
 
@@ -129,7 +129,7 @@ export function updateHostRecords(xapi: Xapi, host: Ref<'host'>, facts: HostFact
     ...factFields(xapi, facts),
     enabled: enabled || (isBooted && otherConfig[disabledKey] === undefined),
   });
-  createInterfaces(xapi, host, facts);
+  updateInterfaces(xapi, host, facts.interfaces);
 }
 
 function createControlDomain(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): void {
@@ -153,11 +153,12 @@ function createControlDomain(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): v
 }
 
 /** A PIF for each physical interface and a network for each bridge; a bridge of one name is one network of the pool. */
-function createInterfaces(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): void {
+export function updateInterfaces(xapi: Xapi, host: Ref<'host'>, interfaces: readonly InterfaceFacts[]): void {
   const { db } = xapi;
-  for (const bridge of facts.interfaces.filter((item) => item.kind === 'bridge')) networkOfBridge(xapi, bridge.name);
+  for (const bridge of interfaces.filter((item) => item.kind === 'bridge' && item.isMade !== true))
+    networkOfBridge(xapi, bridge.name);
   const known = new Set(db.get('host', host).PIFs.map((pif) => db.get('PIF', pif).device));
-  for (const item of facts.interfaces) {
+  for (const item of interfaces) {
     if (item.kind !== 'physical' || known.has(item.name)) continue;
     const ipv4 = item.ipv4[0]?.split('/') ?? [];
     db.create('PIF', {
@@ -281,6 +282,8 @@ export function adoptIntoPool(xapi: Xapi, host: Ref<'host'>, sr: Ref<'SR'>): voi
 export function destroyHostRecords(xapi: Xapi, host: Ref<'host'>): void {
   const { db } = xapi;
   const record = db.get('host', host);
+  const vlans = [...db.all('VLAN')].filter(([, { tagged_PIF }]) => record.PIFs.includes(tagged_PIF));
+  for (const [vlan] of vlans) db.destroy('VLAN', vlan);
   for (const pif of record.PIFs) {
     const { metrics } = db.get('PIF', pif);
     db.destroy('PIF', pif);

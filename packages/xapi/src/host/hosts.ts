@@ -17,7 +17,9 @@ import {
   type HostNews,
   type OpenHost,
 } from '../host-driver.ts';
+import type { HostNetworks } from '../host-networks.ts';
 import type { CpupoolInfo, HostScheduling } from '../host-scheduling.ts';
+import { removeUnused, restoreVlans } from '../network/bridges.ts';
 import { updateDeviceOperations, updateOperationsAt, updateStorageOperations } from '../storage/allowed-operations.ts';
 import { lookAtStorage } from '../storage/scan.ts';
 import type { Task } from '../task/tasks.ts';
@@ -57,7 +59,11 @@ interface Connected {
   sequence: number;
   readonly memory: MemoryControl;
   live: boolean;
-  bridges: ReadonlySet<string>;
+  readonly bridges: Set<string>;
+  /** Those of them that were made by us. */
+  readonly madeBridges: Set<string>;
+  /** What is done to bridges is done one after the other. */
+  networkWork: Promise<unknown>;
   /** What the host last told of itself that changes without any event. */
   figures?: HostFigures;
 }
@@ -193,6 +199,8 @@ export class Hosts {
       sequence: -1,
       live: false,
       bridges: new Set(),
+      madeBridges: new Set(),
+      networkWork: Promise.resolve(),
     };
     this.#connected.set(host, connected);
     driver.onNews((news) => {
@@ -215,6 +223,7 @@ export class Hosts {
         break;
       case 'domains':
         this.#see(connected, news.picture);
+        removeUnused(this.#xapi, host);
         break;
     }
   }
@@ -233,11 +242,16 @@ export class Hosts {
     connected.follower.lostSight();
     connected.cpupools.alive(facts);
     connected.memory.alive(facts);
-    connected.bridges = new Set(facts.interfaces.filter((item) => item.kind === 'bridge').map((item) => item.name));
+    connected.bridges.clear();
+    connected.madeBridges.clear();
+    for (const { kind, name, isMade } of facts.interfaces) {
+      if (kind === 'bridge') this.noteBridge(host, name, isMade === true ? 'made' : 'there');
+    }
     updateHostRecords(this.#xapi, host, facts);
     this.#figures(host, facts);
     this.#setLive(host, true);
     void lookAtStorage(this.#xapi, host);
+    void restoreVlans(this.#xapi, host);
   }
 
   #dead(host: Ref<'host'>, connected: Connected, reason: string): void {
@@ -301,6 +315,35 @@ export class Hosts {
   /** Whether a bridge of that name is on a host. */
   hasBridge(host: Ref<'host'>, bridge: string): boolean {
     return this.#connected.get(host)?.bridges.has(bridge) === true;
+  }
+
+  /** Bridges on a host that were made here. */
+  madeBridges(host: Ref<'host'>): readonly string[] {
+    return [...(this.#connected.get(host)?.madeBridges ?? [])];
+  }
+
+  /** Whether interfaces of guests are kept to their addresses on every host that is known to us. */
+  allLockVifs(): boolean {
+    return [...this.#connected.values()].every(({ driver }) => driver.networks.locksVifs);
+  }
+
+  /** A bridge is on a host now, made here or not, or is no more. */
+  noteBridge(host: Ref<'host'>, bridge: string, state: 'made' | 'there' | 'gone'): void {
+    const connected = this.#connected.get(host);
+    connected?.bridges[state === 'gone' ? 'delete' : 'add'](bridge);
+    connected?.madeBridges[state === 'made' ? 'add' : 'delete'](bridge);
+  }
+
+  /** Works on the bridges of a host, after what is being done to them already. @throws XapiError HOST_OFFLINE, and what the host says */
+  async onNetworks<T>(host: Ref<'host'>, action: (networks: HostNetworks) => Promise<T>): Promise<T> {
+    const connected = this.#liveOf(host);
+    const work = connected.networkWork.then(() => action(this.driverOf(host).networks));
+    connected.networkWork = work.catch(() => undefined);
+    try {
+      return await work;
+    } catch (error) {
+      throw error instanceof HostError ? hostRefusal(error, host) : error;
+    }
   }
 
   /** The driver of a host that answers. @throws XapiError HOST_OFFLINE */

@@ -7,6 +7,7 @@ import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { isOutcomeKnown } from '../host-error.ts';
 import { HostError, type DomainDetails, type DomainIdentity, type HostDriver } from '../host-driver.ts';
+import { bringUp, canAttach } from '../network/bridges.ts';
 import { diskName, domainDisk, domainVif } from '../vm/domain-config.ts';
 import type { Xapi } from '../xapi.ts';
 import { updateDeviceOperations, updateDiskOperations } from './allowed-operations.ts';
@@ -73,16 +74,17 @@ async function detachDisk(work: Work, self: Ref<'VBD'>, operation: DeviceOperati
 
 /** Gives a running VM a network interface. @throws XapiError HOST_CANNOT_ATTACH_NETWORK without its bridge */
 export async function plugVif(work: Work, self: Ref<'VIF'>): Promise<void> {
-  const { db, hosts } = work.xapi;
+  const { db } = work.xapi;
   assertDeviceAllows(work.xapi, 'VIF', self, 'plug');
   const { VM, network } = db.get('VIF', self);
   const { resident_on } = db.get('VM', VM);
-  if (!hosts.hasBridge(resident_on, db.get('network', network).bridge)) {
+  if (!canAttach(work.xapi, resident_on, network)) {
     throw new XapiError('HOST_CANNOT_ATTACH_NETWORK', resident_on, network);
   }
-  await give(work, 'VIF', self, 'plug', (driver, domain) =>
-    driver.devices.attachVif(domain, domainVif(work.xapi, db.get('VIF', self))),
-  );
+  await give(work, 'VIF', self, 'plug', async (driver, domain, host) => {
+    await bringUp(work.xapi, host, network);
+    await driver.devices.attachVif(domain, domainVif(work.xapi, db.get('VIF', self)));
+  });
 }
 
 /** Takes a network interface from a running VM. */

@@ -2,6 +2,7 @@
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { roomOn } from '../host/memory-account.ts';
+import { canAttach } from '../network/bridges.ts';
 import { pbdOf } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 import { cpupoolOn, hostOfCpupool } from './cpupool-placement.ts';
@@ -27,9 +28,7 @@ export function assertCanBootHere(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>)
     if (pbdOf(db, SR, host)?.currently_attached !== true) throw new XapiError('VM_REQUIRES_SR', ref, SR);
   }
   for (const vif of vm.VIFs.map((item) => db.get('VIF', item))) {
-    if (!xapi.hosts.hasBridge(host, db.get('network', vif.network).bridge)) {
-      throw new XapiError('VM_REQUIRES_NETWORK', ref, vif.network);
-    }
+    if (!canAttach(xapi, host, vif.network)) throw new XapiError('VM_REQUIRES_NETWORK', ref, vif.network);
   }
   cpupoolOn(xapi, ref, host);
   assertPlaceable(xapi, ref, host, { type: domainTypeOf(vm), memoryTargetBytes: startRange(xapi, ref).minBytes });

@@ -7,6 +7,7 @@ import { nullRef, type DomId, type Ref, type Uuid } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import type { DomainConfig, DomainIdentity, HostDriver } from '../host-driver.ts';
 import { goneIsFine, isOutcomeKnown } from '../host-error.ts';
+import { bringUpFor } from '../network/bridges.ts';
 import { withDevices } from '../storage/under-way.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
@@ -120,6 +121,7 @@ async function withPlace(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>, work: () 
     if (xapi.db.has('VM', vm)) xapi.db.update('VM', vm, { scheduled_to_be_resident_on: nullRef() });
   };
   try {
+    await bringUpFor(xapi, vm, host);
     await work();
   } catch (error) {
     if (isOutcomeKnown(error)) leave();
