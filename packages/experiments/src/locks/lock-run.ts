@@ -98,10 +98,10 @@ export function lockMachine(setting: LockSetting, { seed, topology, trace, onMac
   return machine;
 }
 
-/** Runs it, and measures after a warm-up. */
+/** Runs it, and measures after a warm-up: of a second, or as long as is measured if that is less and all vCPUs are up. */
 export function lockRun(setting: LockSetting, context: RunContext): LockValues {
   const machine = lockMachine(setting, context);
-  machine.run(warmUpNs);
+  machine.run(Math.min(warmUpNs, Math.max(startWithinNs, context.durationNs)));
   machine.measure();
   machine.run(context.durationNs);
   const figures = machine.figures();

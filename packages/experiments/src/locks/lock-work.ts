@@ -4,6 +4,9 @@ import type { LockKind, Workload } from '@xenolith/hypervisor';
 /** The microbenchmark: one lock that every vCPU wants again about 10 µs after it gave it back, and holds for 1 µs. */
 export const oneLock: Workload = { kind: 'locking', gapNs: [5_000, 15_000], holdNs: 1_000 };
 
+/** The same, wanted a tenth as often: the lock is held about 8 % of the time by one of 8 vCPUs that all run. */
+export const lockWantedLess: Workload = { kind: 'locking', gapNs: [50_000, 150_000], holdNs: 1_000 };
+
 /**
  * Stand-ins, by the shares that the specification gives (locks.md, section 5), not by measurement. How many locks a
  * kernel has that matter is our guess.

@@ -1,8 +1,8 @@
-import { lockKinds, type LockKind, type SchedulerName } from '@xenolith/hypervisor';
+import { lockKinds, type LockKind, type SchedulerName, type Workload } from '@xenolith/hypervisor';
 import type { ExperimentCase, MeanOf, Variant } from '../experiment.ts';
 import { untraced } from '../experiment.ts';
 import { lockRun, type LockSetting } from './lock-run.ts';
-import { lockNames, oneLock, standIns } from './lock-work.ts';
+import { lockNames, lockWantedLess, oneLock, standIns } from './lock-work.ts';
 import { eight, lockMeasures, lockVariant } from './two-vms.ts';
 
 /** A run of each kind of lock; a trace is of the first. */
@@ -16,7 +16,7 @@ export const runOfAll =
       }),
     );
 
-const measuresOfAll = (unit: string, what: string): ExperimentCase['measures'] =>
+export const measuresOfAll = (unit: string, what: string): ExperimentCase['measures'] =>
   lockKinds.map((lock) => ({ name: lockNames[lock], unit, what }));
 const namesOfAll = lockKinds.map((lock) => lockNames[lock]);
 
@@ -29,24 +29,24 @@ const ofIdeal = (mean: MeanOf, lock: LockKind, vms: number): number =>
 const crowds = counts.slice(1);
 
 /** L3: throughput against overcommitment. */
-export const overcommit: ExperimentCase = {
-  name: 'overcommit',
-  what: 'L3: one to four VMs of 4 vCPUs on 4 pCPUs under credit, one lock each: what do all of them together get done?',
+const overcommitOf = (name: string, subject: string, how: string, workload: Workload): ExperimentCase => ({
+  name,
+  what: `${subject}: one to four VMs of 4 vCPUs on 4 pCPUs under credit, one lock each${how}: what do all of them together get done?`,
   measures: measuresOfAll('k/s', 'units of work of all VMs'),
   variants: counts.map((vms) => ({
     name: countName(vms),
     x: vms,
-    run: runOfAll((lock) => ({ vms, vcpus: 4, pcpus: 4, workload: oneLock, kernel: { lock } }), 'throughput'),
+    run: runOfAll((lock) => ({ vms, vcpus: 4, pcpus: 4, workload, kernel: { lock } }), 'throughput'),
   })),
   expectations: [
     {
-      statement: 'L3: with ticket locks a VM gets less than half of its ideal part done from 2 VMs on; the most is',
+      statement: `${subject}: with ticket locks a VM gets less than half of its ideal part done from 2 VMs on; the most is`,
       unit: '% of ideal',
       value: (mean) => Math.max(...crowds.map((vms) => ofIdeal(mean, 'ticket', vms))),
       holds: (percent) => percent < 50,
     },
     ...(['pv-byte', 'pv-ticket', 'pv-qspin'] as const).map((lock) => ({
-      statement: `L3: with ${lockNames[lock]} it stays within 25 % of it; the least is`,
+      statement: `${subject}: with ${lockNames[lock]} it stays within 25 % of it; the least is`,
       unit: '% of ideal',
       value: (mean: MeanOf) => Math.min(...crowds.map((vms) => ofIdeal(mean, lock, vms))),
       holds: (percent: number) => percent >= 75,
@@ -55,7 +55,15 @@ export const overcommit: ExperimentCase = {
   charts: [
     { kind: 'lines', title: 'work of all VMs (model)', measures: namesOfAll, xLabel: 'VMs of 4 vCPUs on 4 pCPUs' },
   ],
-};
+});
+
+export const overcommit = overcommitOf('overcommit', 'L3', '', oneLock);
+export const overcommitWantedLess = overcommitOf(
+  'overcommit-wanted-less',
+  'L3, wanted less',
+  ', held for 1 µs every 101 µs',
+  lockWantedLess,
+);
 
 const schedulerNames: readonly SchedulerName[] = ['credit', 'credit2', 'rtds'];
 

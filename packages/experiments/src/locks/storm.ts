@@ -1,12 +1,14 @@
-/** What each vCPU is at, from one quarter of a millisecond to the next, as a picture. */
+/** What each vCPU is at, in each of 400 parts of some milliseconds, as a picture. */
 import type { RunFigures } from '@xenolith/hypervisor';
 import { label, panel, plotBottom, plotRight } from '../plot/panel.ts';
 import { element, type SvgElement } from '../plot/svg.ts';
-import { warmUpNs } from '../scheduling-run.ts';
 import { lockMachine, type LockSetting } from './lock-run.ts';
 
-const sliceNs = 250_000;
 const slices = 400;
+/** All vCPUs have come up (`startWithinNs`), and whatever there is to see has begun. */
+const settledNs = 300_000_000;
+/** How long a picture is, if nothing else is asked for. */
+const spanMs = 100;
 
 /** What a vCPU can be at, with a colour each; what it was longest is shown. */
 export const activities = [
@@ -24,9 +26,14 @@ export function activityOf({ runNs, runnableNs, blockedNs, locks }: RunFigures):
 }
 
 /** By vCPU of the VMs: what it was at in each part of the time. */
-export function timeline(setting: LockSetting, seed: number, count = slices): readonly (readonly number[])[] {
+export function timeline(
+  setting: LockSetting,
+  seed: number,
+  count = slices,
+  sliceNs = (spanMs * 1e6) / slices,
+): readonly (readonly number[])[] {
   const machine = lockMachine(setting, { seed, durationNs: count * sliceNs });
-  machine.run(warmUpNs);
+  machine.run(settledNs);
   const rows: number[][] = Array.from({ length: setting.vms * setting.vcpus }, () => []);
   for (let slice = 0; slice < count; slice++) {
     machine.measure();
@@ -40,9 +47,9 @@ export function timeline(setting: LockSetting, seed: number, count = slices): re
   return rows;
 }
 
-/** A row for each vCPU, 100 ms long. */
-export function storm(title: string, setting: LockSetting, seed: number): SvgElement {
-  const rows = timeline(setting, seed);
+/** A row for each vCPU, so many milliseconds long. */
+export function storm(title: string, setting: LockSetting, seed: number, lengthMs = spanMs): SvgElement {
+  const rows = timeline(setting, seed, slices, (lengthMs * 1e6) / slices);
   const height = panel.plotHeight / rows.length;
   const width = (plotRight - panel.left) / slices;
   const bars = rows.flatMap((row, index) => {
@@ -65,9 +72,8 @@ export function storm(title: string, setting: LockSetting, seed: number): SvgEle
     const x = panel.left + index * 100;
     return [element('rect', { x, y: 31, width: 10, height: 10, fill: colour }), label(x + 14, 40, name)];
   });
-  const milliseconds = (slices * sliceNs) / 1e6;
-  const marks = [0, 25, 50, 75, 100].map((mark) =>
-    label(panel.left + (mark / milliseconds) * (plotRight - panel.left), plotBottom + 18, String(mark), {
+  const marks = [0, 0.25, 0.5, 0.75, 1].map((part) =>
+    label(panel.left + part * (plotRight - panel.left), plotBottom + 18, String(part * lengthMs), {
       anchor: 'middle',
     }),
   );
@@ -79,9 +85,13 @@ export function storm(title: string, setting: LockSetting, seed: number): SvgEle
     ...bars,
     ...names,
     ...marks,
-    label((panel.left + plotRight) / 2, plotBottom + 36, 'ms', { anchor: 'middle' }),
+    label((panel.left + plotRight) / 2, plotBottom + 36, `ms; what it was at longest in each ${partText(lengthMs)}`, {
+      anchor: 'middle',
+    }),
   );
 }
+
+const partText = (lengthMs: number): string => `${(lengthMs * 1000) / slices} µs`;
 
 /** Neighbours that are the same, as one. */
 function runsOf(
