@@ -126,14 +126,23 @@ export const threshold: ExperimentCase = {
   name: 'threshold',
   what: 'L4: two VMs of 8 vCPUs on 8 pCPUs under credit, PV ticket locks: how long should a waiter spin before it sleeps? (A test takes 15 ns.)',
   measures: lockMeasures,
-  variants: exponents.map((exponent) => ({
-    ...lockVariant(thresholdName(exponent), {
+  variants: [
+    ...exponents.map((exponent) => ({
+      ...lockVariant(thresholdName(exponent), {
+        ...eight,
+        vms: 2,
+        kernel: { lock: 'pv-ticket', spinThreshold: 2 ** exponent },
+      }),
+      x: exponent,
+    })),
+    // Whether it is the rate limit that keeps whoever was woken from those who spin.
+    lockVariant('2^15, no rate limit', {
       ...eight,
       vms: 2,
-      kernel: { lock: 'pv-ticket', spinThreshold: 2 ** exponent },
+      options: { ratelimitUs: 0 },
+      kernel: { lock: 'pv-ticket' },
     }),
-    x: exponent,
-  })),
+  ],
   expectations: [
     {
       statement: 'L4: there is a plateau: from 2^8 to 2^12 the least is of the most',
