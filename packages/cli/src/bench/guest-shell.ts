@@ -79,7 +79,7 @@ export async function openGuestShell(name: string, console: HostConsole, limitMs
     arm: async (script) => {
       const encoded = Buffer.from(script).toString('base64');
       await type('b= w=');
-      for (let at = 0; at < encoded.length; at += lineMax) await type(`b=$b${encoded.slice(at, at + lineMax)}`);
+      for (let at = 0; at < encoded.length; at += lineMax) await type(`b=\${b}${encoded.slice(at, at + lineMax)}`);
       const length = Number(await type('w=${#b}'));
       if (length !== encoded.length)
         throw new BenchError(`${name}: of ${encoded.length} characters that were typed it has ${length}`);
@@ -166,7 +166,10 @@ class Listener {
     while (performance.now() < deadline) {
       const before = this.#said;
       const isEnough = (): true | undefined => (enough?.test(this.#said.slice(-40)) === true ? true : undefined);
-      const more = await this.#until(() => isEnough() ?? (this.#said === before ? undefined : false), forMs);
+      const more = await this.#until(
+        () => isEnough() ?? (this.#said === before ? undefined : false),
+        Math.min(forMs, deadline - performance.now()),
+      );
       if (more !== false) return;
     }
   }
