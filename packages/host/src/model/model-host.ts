@@ -296,7 +296,8 @@ export class ModelHost {
   /** Puts back what was there before this process began; what does not fit is not there. */
   remember(known: RememberedHost): void {
     for (const { path, sizeBytes } of known.files) {
-      if (this.files.get(path) === undefined) {
+      // Repositories that no model has, of a captured pool, may be anywhere.
+      if (path.startsWith('/') && this.files.get(path) === undefined) {
         this.files.put(path, { kind: 'unknown', sizeBytes, usedBytes: bytes(0) });
       }
     }

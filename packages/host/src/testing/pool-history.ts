@@ -224,7 +224,7 @@ class HistoryRun {
       case 'time passes': {
         const passMs = 1 + this.#draw(20_000);
         this.#say(`${passMs} ms pass`);
-        return await pool.clock.advanceAsync(passMs);
+        return await pool.pass(passMs);
       }
       case 'cut':
       case 'mend':
@@ -323,7 +323,7 @@ class HistoryRun {
     await pool.settle();
     for (const machine of pool.machines.values()) machine.setReachable(true);
     for (let passedMs = 0; passedMs < calmMs; passedMs += calmStepMs) {
-      await pool.clock.advanceAsync(calmStepMs);
+      await pool.pass(calmStepMs);
       if (pool.disagreements().length === 0) break;
     }
     await this.#look(false);

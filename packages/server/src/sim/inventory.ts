@@ -78,7 +78,11 @@ export function contentFrom(inventory: Inventory, seed: number): StoreContent {
     if (leftOut.has(name) || !Object.hasOwn(classTables, name)) continue;
     const { fields: known } = classTable(name);
     for (const [ref, record] of Object.entries(records)) {
-      const fields = Object.fromEntries(Object.entries(record).filter(([field]) => Object.hasOwn(known, field)));
+      const fields = Object.fromEntries(
+        Object.entries(record)
+          .filter(([field]) => Object.hasOwn(known, field))
+          .map(([field, value]) => [field, storedValue(known[field]?.type ?? 'string', value)]),
+      );
       if (rows.has(ref)) throw new InventoryError(`two objects have the reference ${ref}`);
       rows.set(ref, { ref, class: name, fields });
     }
@@ -89,6 +93,13 @@ export function contentFrom(inventory: Inventory, seed: number): StoreContent {
       rows.set(ref, { ...row, fields: { ...row.fields, ...hostFields(classes, record, at, seed) } });
   });
   return { rows, settings: {} };
+}
+
+/** Integers are text in XML-RPC, and numbers in a store. */
+function storedValue(type: string, value: WireValue): WireValue {
+  if (typeof value !== 'string' || (type !== 'int' && type !== 'float')) return value;
+  const number = Number(value);
+  return Number.isFinite(number) ? number : 0;
 }
 
 /** A host gets the address of a model with as many CPUs and as much memory. */
