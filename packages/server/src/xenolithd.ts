@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import { seedModelPool, Xapi, type Log } from '@xenolith/xapi';
+import { seedModelPool, Xapi, type Log, type SurfaceOptions } from '@xenolith/xapi';
 import type { HttpLimits } from './http/limits.ts';
 import type { Listener } from './http/listener.ts';
 import { serveXapi } from './http/serve.ts';
@@ -30,6 +30,8 @@ export interface XenolithdOptions {
   readonly modelSpeed?: number;
   /** Where this machine has the plugins and extensions of modelled hosts; they have none when absent. */
   readonly programDirectory?: string;
+  /** What clients are shown: the release that is answered as, and whether what is ours is left out. */
+  readonly surface?: SurfaceOptions;
   readonly log?: Log;
   /** Replaces some of the limits of HTTP: for tests. */
   readonly limits?: Partial<HttpLimits>;
@@ -81,6 +83,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       openHost: hostOpener(systemClock, options.modelSpeed, options.programDirectory),
       log,
       audit,
+      ...(options.surface === undefined ? {} : { surface: options.surface }),
       version: serverVersion(),
     });
     xapi = control;

@@ -14,6 +14,7 @@ export { errorTable, type ErrorCode } from './datamodel/errors.ts';
 export { notImplementedReason, onlyOn } from './datamodel/not-implemented.ts';
 export { methods, type Method } from './datamodel/registry.ts';
 export type * from './datamodel/schema.ts';
+export { personalities, type Personality, type SurfaceOptions } from './datamodel/surface.ts';
 export type * from './datamodel/types.ts';
 export { hasBehaviour, type Answer, type Request } from './dispatch.ts';
 export { isErrorCode, XapiError } from './errors.ts';

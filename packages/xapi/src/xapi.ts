@@ -5,6 +5,7 @@ import { snapshotWork } from './call/vmss.ts';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
 import { methods, type Method } from './datamodel/registry.ts';
+import { Surface, type SurfaceOptions } from './datamodel/surface.ts';
 import { dispatch, hasBehaviour, type Answer, type Request } from './dispatch.ts';
 import { Events } from './event/events.ts';
 import type { OpenHost } from './host-driver.ts';
@@ -44,6 +45,8 @@ export interface XapiOptions {
   readonly version: string;
   /** For simulations. */
   readonly beforeCall?: BeforeCall;
+  /** What clients are shown; everything when absent. */
+  readonly surface?: SurfaceOptions;
 }
 
 export class Xapi {
@@ -52,6 +55,7 @@ export class Xapi {
   readonly random: Random;
   readonly log: Log;
   readonly version: string;
+  readonly surface: Surface;
   readonly tasks: Tasks;
   readonly audit: Audit;
   readonly sessions: Sessions;
@@ -74,6 +78,7 @@ export class Xapi {
     this.db.storeFailed.listen((error) => {
       this.log.error('the database cannot be written; every call fails from now on', { error: String(error) });
     });
+    this.surface = new Surface(options.surface);
     this.tasks = new Tasks(this.db, options.clock);
     this.audit = new Audit(this.db, options.clock, options.audit);
     this.sessions = new Sessions(
@@ -84,7 +89,7 @@ export class Xapi {
       options.directories,
       this.audit,
     );
-    this.events = new Events(this.db, options.clock, this.sessions);
+    this.events = new Events(this.db, options.clock, this.sessions, this.surface);
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
     this.disks = new UnfinishedDisks(this);

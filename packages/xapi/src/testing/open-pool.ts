@@ -2,6 +2,7 @@
 import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
 import { MemoryStore, type Store } from '../database/store.ts';
+import type { SurfaceOptions } from '../datamodel/surface.ts';
 import type { Answer } from '../dispatch.ts';
 import { HostError, type OpenHost } from '../host-driver.ts';
 import { silentLog, type Log } from '../log.ts';
@@ -23,6 +24,7 @@ export interface PoolOptions {
   readonly secretSeed?: number;
   readonly directories?: readonly Directory[];
   readonly audit?: AuditSink;
+  readonly surface?: SurfaceOptions;
 }
 
 /** A running control plane, with root logged in. */
@@ -51,6 +53,7 @@ export class OpenPool {
       },
       directories: options.directories ?? [],
       ...(options.audit === undefined ? {} : { audit: options.audit }),
+      ...(options.surface === undefined ? {} : { surface: options.surface }),
       openHost: options.openHost ?? noHosts,
       log: options.log ?? silentLog,
       version: '0.1.0',
