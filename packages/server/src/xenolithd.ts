@@ -6,6 +6,7 @@ import { seedModelPool, Xapi, type Log, type SurfaceOptions } from '@xenolith/xa
 import type { HttpLimits } from './http/limits.ts';
 import type { Listener } from './http/listener.ts';
 import { serveXapi } from './http/serve.ts';
+import { blobFiles } from './start/blob-files.ts';
 import { openAuditFile, type AuditFile } from './start/audit-file.ts';
 import { hostOpener } from './start/host-opener.ts';
 import { openLog } from './start/log.ts';
@@ -72,6 +73,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
   let audit: AuditFile | undefined;
   try {
     audit = openAudit(data, log);
+    const blobs = blobFiles(data, log);
     const random = systemRandom();
     const certificate = certificateIn(data, host);
     const control = new Xapi({
@@ -83,6 +85,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       openHost: hostOpener(systemClock, options.modelSpeed, options.programDirectory),
       log,
       audit,
+      blobs,
       ...(options.surface === undefined ? {} : { surface: options.surface }),
       version: serverVersion(),
     });
@@ -97,6 +100,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       tls,
       log,
       audit,
+      blobs,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     }).catch((error: unknown) => {
       throw new StartError(listenProblem(error, host, port), { cause: error });

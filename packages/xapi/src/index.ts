@@ -4,6 +4,7 @@ export * from './host-memory.ts';
 export * from './host-networks.ts';
 export * from './host-scheduling.ts';
 export type * from './host-system.ts';
+export type { BlobStore } from './call/blob.ts';
 export type { Call, Origin } from './call/call.ts';
 export { Database, type AnyRecord } from './database/database.ts';
 export { MemoryStore, type Batch, type Store, type StoredRow } from './database/store.ts';

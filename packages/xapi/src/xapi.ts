@@ -1,6 +1,7 @@
 /** The control plane of a pool: its database, its hosts and its calls in one object, with every effect handed in. */
 import type { Clock, Random } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
+import type { BlobStore } from './call/blob.ts';
 import { snapshotWork } from './call/vmss.ts';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
@@ -41,6 +42,8 @@ export interface XapiOptions {
   readonly log: Log;
   /** Where the audit log goes; there is none when absent. */
   readonly audit?: AuditSink;
+  /** Where the data of blobs is kept; there are none when absent. */
+  readonly blobs?: BlobStore;
   /** Version of Xenolith, x.y.z. */
   readonly version: string;
   /** For simulations. */
@@ -63,6 +66,7 @@ export class Xapi {
   readonly messages: Messages;
   readonly hosts: Hosts;
   readonly disks: UnfinishedDisks;
+  readonly blobs: BlobStore | undefined;
   readonly beforeCall: BeforeCall | undefined;
   readonly schedules: SnapshotSchedules;
   #publicAddress = '127.0.0.1';
@@ -93,6 +97,7 @@ export class Xapi {
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
     this.disks = new UnfinishedDisks(this);
+    this.blobs = options.blobs;
     this.beforeCall = options.beforeCall;
     this.schedules = new SnapshotSchedules(this, snapshotWork);
   }

@@ -1,6 +1,7 @@
 /** A pool without hosts for the tests of this room: its clock moves when told to, its store forgets. */
 import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
+import type { BlobStore } from '../call/blob.ts';
 import { MemoryStore, type Store } from '../database/store.ts';
 import type { SurfaceOptions } from '../datamodel/surface.ts';
 import type { Answer } from '../dispatch.ts';
@@ -25,6 +26,7 @@ export interface PoolOptions {
   readonly directories?: readonly Directory[];
   readonly audit?: AuditSink;
   readonly surface?: SurfaceOptions;
+  readonly blobs?: BlobStore;
 }
 
 /** A running control plane, with root logged in. */
@@ -53,6 +55,7 @@ export class OpenPool {
       },
       directories: options.directories ?? [],
       ...(options.audit === undefined ? {} : { audit: options.audit }),
+      ...(options.blobs === undefined ? {} : { blobs: options.blobs }),
       ...(options.surface === undefined ? {} : { surface: options.surface }),
       openHost: options.openHost ?? noHosts,
       log: options.log ?? silentLog,
