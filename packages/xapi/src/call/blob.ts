@@ -1,7 +1,7 @@
 /**
  * Binary data that belongs to an object, read and written over HTTP (`/blob`). XAPI: ocaml/xapi/xapi_blob.ml.
  */
-import { nullRef, type Ref } from '@xenolith/base';
+import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Call, CallsOf } from './call.ts';
@@ -53,8 +53,8 @@ export const blobCalls: CallsOf<'blob'> = {
 const newBlobOf =
   (className: Owner, parameter: string) =>
   ({ xapi }: Call, args: Readonly<Record<string, unknown>>): Ref<'blob'> => {
-    const owner = String(args[parameter] ?? nullRef());
-    const [name, mime] = [String(args['name']), String(args['mime_type'])];
+    const text = (key: string): string => (typeof args[key] === 'string' ? args[key] : '');
+    const [owner, name, mime] = [text(parameter), text('name'), text('mime_type')];
     const blobs = xapi.db.getAny(className, owner)['blobs'] as Readonly<Record<string, string>>;
     if (Object.hasOwn(blobs, name)) throw new XapiError('MAP_DUPLICATE_KEY', className, 'blobs', owner, name);
     const blob = createBlob(xapi, mime, args['public'] === true, name);
