@@ -2,10 +2,11 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import { seedModelPool, Xapi, type Log } from '@xenolith/xapi';
+import { seedModelPool, Xapi, type Log, type SurfaceOptions } from '@xenolith/xapi';
 import type { HttpLimits } from './http/limits.ts';
 import type { Listener } from './http/listener.ts';
 import { serveXapi } from './http/serve.ts';
+import { blobFiles } from './start/blob-files.ts';
 import { openAuditFile, type AuditFile } from './start/audit-file.ts';
 import { hostOpener } from './start/host-opener.ts';
 import { openLog } from './start/log.ts';
@@ -30,6 +31,8 @@ export interface XenolithdOptions {
   readonly modelSpeed?: number;
   /** Where this machine has the plugins and extensions of modelled hosts; they have none when absent. */
   readonly programDirectory?: string;
+  /** What clients are shown: the release that is answered as, and whether what is ours is left out. */
+  readonly surface?: SurfaceOptions;
   readonly log?: Log;
   /** Replaces some of the limits of HTTP: for tests. */
   readonly limits?: Partial<HttpLimits>;
@@ -70,6 +73,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
   let audit: AuditFile | undefined;
   try {
     audit = openAudit(data, log);
+    const blobs = blobFiles(data, log);
     const random = systemRandom();
     const certificate = certificateIn(data, host);
     const control = new Xapi({
@@ -81,6 +85,8 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       openHost: hostOpener(systemClock, options.modelSpeed, options.programDirectory),
       log,
       audit,
+      blobs,
+      ...(options.surface === undefined ? {} : { surface: options.surface }),
       version: serverVersion(),
     });
     xapi = control;
@@ -94,6 +100,7 @@ export async function startXenolithd(options: XenolithdOptions): Promise<Xenolit
       tls,
       log,
       audit,
+      blobs,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     }).catch((error: unknown) => {
       throw new StartError(listenProblem(error, host, port), { cause: error });

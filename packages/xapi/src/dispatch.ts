@@ -88,7 +88,7 @@ export function describeError(xapi: Xapi, what: string, error: unknown): readonl
 
 function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
   const found = findRoute(request.method);
-  if (found === undefined) return systemMethod(xapi, request);
+  if (found === undefined || xapi.surface.hidesMethod(found.method)) return systemMethod(xapi, request);
   const { method, mode } = found;
   if (method.removed) throw new XapiError('MESSAGE_REMOVED');
   if (mode === 'async' && !method.async) {
@@ -130,7 +130,8 @@ function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
 /** Methods outside of the data model: what the server has, and whether it is there. */
 function systemMethod(xapi: Xapi, request: Request): Answer | Promise<Answer> {
   if (request.method === 'system.listMethods') {
-    const names = [...methods().values()].filter((method) => !method.removed).map((method) => method.fullName);
+    const shown = [...methods().values()].filter((method) => !method.removed && !xapi.surface.hidesMethod(method));
+    const names = shown.map((method) => method.fullName);
     return { ok: true, type: parseDataType('set(string)'), value: names, bare: true };
   }
   if (request.method.startsWith('system.isAlive:')) {
@@ -257,24 +258,24 @@ function carryOut(found: Route, call: Call, args: Arguments): unknown {
   }
 }
 
-const answerOf = (method: Method, value: unknown): Answer =>
+const answerOf = (xapi: Xapi, method: Method, value: unknown): Answer =>
   value instanceof ShapedResult
     ? { ok: true, type: value.type, value: value.value }
-    : { ok: true, type: method.result, value };
+    : { ok: true, type: xapi.surface.shown(method.result), value };
 
 function runSync(found: Route, call: Omit<Call, 'task'>, args: Arguments): Answer | Promise<Answer> {
   if (found.showsTask) return runShown(found, call, args);
   const value = carryOut(found, { ...call, task: noTask }, args);
   return value instanceof Promise
-    ? value.then((result) => answerOf(found.method, result))
-    : answerOf(found.method, value);
+    ? value.then((result) => answerOf(call.xapi, found.method, result))
+    : answerOf(call.xapi, found.method, value);
 }
 
 /** Runs a call under a task that lives as long as the call. */
 async function runShown(found: Route, call: Omit<Call, 'task'>, args: Arguments): Promise<Answer> {
   const task = call.xapi.tasks.begin(found.method.fullName, { session: call.session });
   try {
-    return answerOf(found.method, await carryOut(found, { ...call, task }, args));
+    return answerOf(call.xapi, found.method, await carryOut(found, { ...call, task }, args));
   } finally {
     call.xapi.tasks.vanish(task);
   }
@@ -295,7 +296,10 @@ async function finishAsync(found: Route, call: Call, args: Arguments, task: Task
     const value = await carryOut(found, call, args);
     // A task that says success must not be forgotten work.
     await xapi.db.durable();
-    xapi.tasks.succeed(task, result.kind === 'void' ? '' : encodeXmlValue(toWireType(result), value));
+    xapi.tasks.succeed(
+      task,
+      result.kind === 'void' ? '' : encodeXmlValue(toWireType(xapi.surface.shown(result)), value),
+    );
   } catch (error) {
     xapi.tasks.fail(task, describeError(xapi, fullName, error));
   }

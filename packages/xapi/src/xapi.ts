@@ -1,10 +1,12 @@
 /** The control plane of a pool: its database, its hosts and its calls in one object, with every effect handed in. */
 import type { Clock, Random } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
+import type { BlobStore } from './call/blob.ts';
 import { snapshotWork } from './call/vmss.ts';
 import { Database } from './database/database.ts';
 import type { Store } from './database/store.ts';
 import { methods, type Method } from './datamodel/registry.ts';
+import { Surface, type SurfaceOptions } from './datamodel/surface.ts';
 import { dispatch, hasBehaviour, type Answer, type Request } from './dispatch.ts';
 import { Events } from './event/events.ts';
 import type { OpenHost } from './host-driver.ts';
@@ -40,10 +42,14 @@ export interface XapiOptions {
   readonly log: Log;
   /** Where the audit log goes; there is none when absent. */
   readonly audit?: AuditSink;
+  /** Where the data of blobs is kept; there are none when absent. */
+  readonly blobs?: BlobStore;
   /** Version of Xenolith, x.y.z. */
   readonly version: string;
   /** For simulations. */
   readonly beforeCall?: BeforeCall;
+  /** What clients are shown; everything when absent. */
+  readonly surface?: SurfaceOptions;
 }
 
 export class Xapi {
@@ -52,6 +58,7 @@ export class Xapi {
   readonly random: Random;
   readonly log: Log;
   readonly version: string;
+  readonly surface: Surface;
   readonly tasks: Tasks;
   readonly audit: Audit;
   readonly sessions: Sessions;
@@ -59,6 +66,7 @@ export class Xapi {
   readonly messages: Messages;
   readonly hosts: Hosts;
   readonly disks: UnfinishedDisks;
+  readonly blobs: BlobStore | undefined;
   readonly beforeCall: BeforeCall | undefined;
   readonly schedules: SnapshotSchedules;
   #publicAddress = '127.0.0.1';
@@ -74,6 +82,7 @@ export class Xapi {
     this.db.storeFailed.listen((error) => {
       this.log.error('the database cannot be written; every call fails from now on', { error: String(error) });
     });
+    this.surface = new Surface(options.surface);
     this.tasks = new Tasks(this.db, options.clock);
     this.audit = new Audit(this.db, options.clock, options.audit);
     this.sessions = new Sessions(
@@ -84,10 +93,11 @@ export class Xapi {
       options.directories,
       this.audit,
     );
-    this.events = new Events(this.db, options.clock, this.sessions);
+    this.events = new Events(this.db, options.clock, this.sessions, this.surface);
     this.messages = new Messages(this.db, options.clock);
     this.hosts = new Hosts(this, options.openHost);
     this.disks = new UnfinishedDisks(this);
+    this.blobs = options.blobs;
     this.beforeCall = options.beforeCall;
     this.schedules = new SnapshotSchedules(this, snapshotWork);
   }

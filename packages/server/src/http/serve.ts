@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log, Xapi } from '@xenolith/xapi';
 import type { AuditFile } from '../start/audit-file.ts';
+import type { BlobFiles } from '../start/blob-files.ts';
+import { blobRoutes } from './blob.ts';
 import { auditLogHandler } from './audit-log.ts';
 import { consolePath, consoleServer, type OpenConsole } from './console.ts';
 import { defaultHttpLimits, type HttpLimits } from './limits.ts';
@@ -21,6 +23,8 @@ export interface HandlerOptions {
   readonly call?: CallXapi;
   /** The audit log; without one there is no `/audit_log`. */
   readonly audit?: AuditFile;
+  /** The data of blobs; without it there is no `/blob`. */
+  readonly blobs?: BlobFiles;
 }
 
 export interface ServeOptions extends HandlerOptions {
@@ -61,6 +65,7 @@ export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpH
     ...(options.audit === undefined
       ? []
       : [{ method: 'GET', prefix: '/audit_log', exact: true, handler: auditLogHandler(xapi, options.audit, log) }]),
+    ...(options.blobs === undefined ? [] : blobRoutes({ xapi, blobs: options.blobs, limits, log })),
     {
       method: 'GET',
       prefix: consolePath,

@@ -16,13 +16,14 @@ test('everything has a default', () => {
     modelPool: true,
     modelSpeed: 1,
     programDirectory: undefined,
+    surface: { personality: 'current', strict: false },
     logLevel: undefined,
   });
 });
 
 test('everything can be said', () => {
   const argv = ['--listen', '[::]:0', '--data=/d', '--env-file', '/e', '--empty', '--model-speed', '2.5'];
-  argv.push('--plugin-directory', '/p', '--log-level', 'error');
+  argv.push('--plugin-directory', '/p', '--personality', '8.2', '--strict', '--log-level', 'error');
   expect(given(argv)).toEqual({
     listen: { host: '::', port: 0 },
     data: '/d',
@@ -30,6 +31,7 @@ test('everything can be said', () => {
     modelPool: false,
     modelSpeed: 2.5,
     programDirectory: '/p',
+    surface: { personality: '8.2', strict: true },
     logLevel: 'error',
   });
 });
@@ -66,6 +68,7 @@ test.each([
   [['--listen', 'nowhere'], '--listen nowhere: expected HOST:PORT'],
   [['--listen'], 'argument missing'],
   [['--data', ''], '--data needs a path'],
+  [['--personality', '7.0'], '--personality 7.0: expected one of 8.2, 8.3, current'],
   [['--plugin-directory='], '--plugin-directory needs a path'],
   [['--env-file='], '--env-file needs a path'],
   [['--log-level', 'loud'], 'expected one of silent, error, warn, info'],

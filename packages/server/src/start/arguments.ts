@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Result } from '@xenolith/base';
 import { parseModelSpeed, usualModelSpeed } from '@xenolith/host';
+import { personalities, type Personality } from '@xenolith/xapi';
 import { logLevels, type LogLevel } from './log.ts';
 
 export interface ListenAddress {
@@ -22,6 +23,7 @@ export interface Arguments {
   readonly modelSpeed: number;
   /** Absolute path of the directory with the plugins and extensions of modelled hosts. */
   readonly programDirectory: string | undefined;
+  readonly surface: { readonly personality: Personality; readonly strict: boolean };
   /** Undefined to suit where the log goes to. */
   readonly logLevel: LogLevel | undefined;
 }
@@ -41,6 +43,8 @@ export const usage = `xenolithd: the XenAPI of a pool of Xen hosts
   --empty             begin with an empty pool instead of a small modelled one (first start only)
   --model-speed N     model seconds per second, for all modelled hosts (1); max for as fast as the processor goes
   --plugin-directory DIR  plugins/ and extensions/ of modelled hosts are below it; real hosts have theirs in /etc/xapi.d
+  --personality NAME  answer as an older release: ${personalities.join(', ')}
+  --strict            without the calls, classes and fields that XAPI has not
   --log-level LEVEL   ${logLevels.join(', ')} (warn on a terminal, info otherwise)
   --help              this text
 `;
@@ -52,6 +56,8 @@ const options = {
   empty: { type: 'boolean' },
   'model-speed': { type: 'string' },
   'plugin-directory': { type: 'string' },
+  personality: { type: 'string' },
+  strict: { type: 'boolean' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -78,6 +84,10 @@ export function parseArguments(
   }
   const modelSpeed = parseModelSpeed(values['model-speed'] ?? String(usualModelSpeed));
   if (!modelSpeed.ok) return { ok: false, error: `--model-speed ${values['model-speed']}: ${modelSpeed.error}` };
+  const personality = personalities.find((name) => name === (values.personality ?? 'current'));
+  if (personality === undefined) {
+    return { ok: false, error: `--personality ${values.personality}: expected one of ${personalities.join(', ')}` };
+  }
   const logLevel = logLevels.find((level) => level === values['log-level']);
   if (values['log-level'] !== undefined && logLevel === undefined) {
     return { ok: false, error: `--log-level ${values['log-level']}: expected one of ${logLevels.join(', ')}` };
@@ -91,6 +101,7 @@ export function parseArguments(
       modelPool: values.empty !== true,
       modelSpeed: modelSpeed.value,
       programDirectory: values['plugin-directory'] === undefined ? undefined : resolve(values['plugin-directory']),
+      surface: { personality, strict: values.strict === true },
       logLevel,
     },
   };

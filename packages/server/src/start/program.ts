@@ -46,6 +46,7 @@ async function run({
   modelPool,
   modelSpeed,
   programDirectory,
+  surface,
   logLevel,
 }: Arguments): Promise<void> {
   // Before anything is made: whoever cannot be told the password should not have one made.
@@ -62,6 +63,7 @@ async function run({
     data,
     modelPool,
     modelSpeed,
+    surface,
     log,
     ...(programDirectory === undefined ? {} : { programDirectory }),
   });

@@ -12,6 +12,7 @@ import { roleCalls } from './role.ts';
 import { secretCalls } from './secret.ts';
 import { sessionCalls } from './session.ts';
 import { pbdCalls, srCalls } from './sr.ts';
+import { blobCalls, newBlobCalls } from './blob.ts';
 import { authCalls, subjectCalls, userCalls } from './subject.ts';
 import { taskCalls } from './task.ts';
 import { vbdCalls } from './vbd.ts';
@@ -24,21 +25,22 @@ import { vmssCalls } from './vmss.ts';
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PBD: pbdCalls,
   PIF: pifCalls,
-  SR: srCalls,
+  SR: { ...srCalls, ...newBlobCalls.SR },
   VBD: vbdCalls,
   VDI: vdiCalls,
   VIF: vifCalls,
-  VM: vmCalls,
+  VM: { ...vmCalls, ...newBlobCalls.VM },
   VLAN: vlanCalls,
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
   auth: authCalls,
+  blob: blobCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
-  host: hostCalls,
+  host: { ...hostCalls, ...newBlobCalls.host },
   message: messageCalls,
-  network: networkCalls,
-  pool: { ...poolCalls, ...poolVlanCalls },
+  network: { ...networkCalls, ...newBlobCalls.network },
+  pool: { ...poolCalls, ...poolVlanCalls, ...newBlobCalls.pool },
   role: roleCalls,
   secret: secretCalls,
   session: sessionCalls,

@@ -56,7 +56,10 @@ export const hostCalls = {
   get_NUMA_nodes: async ({ xapi }, { self }) => numaNodes(await xapi.hosts.factsNow(self)),
   /** The control plane answers, so it is not in emergency mode. */
   is_in_emergency_mode: () => false,
-  list_methods: () => [...methods().values()].filter((method) => !method.removed).map(({ fullName }) => fullName),
+  list_methods: ({ xapi }) =>
+    [...methods().values()]
+      .filter((method) => !method.removed && !xapi.surface.hidesMethod(method))
+      .map(({ fullName }) => fullName),
   apply_edition({ xapi }, { host, edition }) {
     xapi.db.get('host', host);
     assertEdition(edition);

@@ -273,7 +273,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   VBD: { '*': 'what writes to a disk is stopped by unplugging it or pausing the VM' },
   VTPM: { '*': 'there is no virtual TPM' },
   console: { '*': 'consoles come and go with their VMs' },
-  blob: { '*': later },
   message: { '*': later },
   tunnel: { '*': 'networks are bridges of Linux; there are no tunnels between them' },
   network_sriov: { '*': 'devices are not handed to guests here' },

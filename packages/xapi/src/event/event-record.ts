@@ -1,7 +1,6 @@
 /** An event as clients see it, and its shape on the wire (PROTOCOL.md §5). */
 import type { TypedValue, WireType } from '@xenolith/wire';
-import type { AnyRecord } from '../database/database.ts';
-import { parseDataType, toWireType, type DataType } from '../datamodel/data-type.ts';
+import type { DataType } from '../datamodel/data-type.ts';
 
 export interface EventRecord {
   /** The generation, as text. */
@@ -53,12 +52,3 @@ export const eventBatchType: DataType = {
     ],
   },
 };
-
-const recordTypes = new Map<string, WireType>();
-
-/** A record together with its type. */
-export function snapshotOf(className: string, record: AnyRecord): TypedValue {
-  let type = recordTypes.get(className);
-  if (type === undefined) recordTypes.set(className, (type = toWireType(parseDataType(`record(${className})`))));
-  return { type, value: record };
-}

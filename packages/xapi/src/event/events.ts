@@ -9,11 +9,12 @@ import { nullRef, ref as makeRef, type Clock, type Disposable, type Ref } from '
 import type { Call } from '../call/call.ts';
 import { classTables } from '../datamodel/classes.ts';
 import type { ClassTable } from '../datamodel/schema.ts';
+import { Surface } from '../datamodel/surface.ts';
 import type { Change } from '../database/change-log.ts';
 import type { Database } from '../database/database.ts';
 import { XapiError } from '../errors.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { snapshotOf, type EventBatch, type EventRecord } from './event-record.ts';
+import type { EventBatch, EventRecord } from './event-record.ts';
 import { eventClasses, Subscription } from './subscription.ts';
 import { formatToken, parseToken } from './token.ts';
 
@@ -58,10 +59,14 @@ interface Listening {
 export class Events {
   readonly #db: Database;
   readonly #clock: Clock;
+  readonly #surface: Surface;
+  readonly #hidden: ReadonlySet<string>;
   readonly #sessions = new Map<Ref<'session'>, Listening>();
   readonly #waiters = new Set<Waiter>();
 
-  constructor(db: Database, clock: Clock, sessions: Sessions) {
+  constructor(db: Database, clock: Clock, sessions: Sessions, surface = new Surface()) {
+    this.#surface = surface;
+    this.#hidden = surface.hiddenClasses;
     this.#db = db;
     this.#clock = clock;
     db.changed.listen((change) => {
@@ -82,7 +87,7 @@ export class Events {
    *   from before what is remembered; SESSION_INVALID when the session ends meanwhile; TOO_BUSY
    */
   async from(caller: Listener, classes: readonly string[], token: string, timeoutS: number): Promise<EventBatch> {
-    const subscription = new Subscription(classes);
+    const subscription = new Subscription(classes, this.#hidden);
     const since = parseToken(token);
     const waitMs = Math.min(timeoutMaxMs, Math.max(0, timeoutS * 1000) || 0);
     const told =
@@ -95,7 +100,9 @@ export class Events {
   /** Events together with the numbers of the same moment: a change between the two would never be told. */
   #told(events: readonly EventRecord[]): Told {
     const counts: Record<string, number> = {};
-    for (const [name, eventName] of countedClasses) counts[eventName] = this.#db.count(name);
+    for (const [name, eventName] of countedClasses) {
+      if (!this.#hidden.has(name)) counts[eventName] = this.#db.count(name);
+    }
     return { events, counts, generation: this.#db.generation };
   }
 
@@ -171,7 +178,7 @@ export class Events {
       class: eventName(className),
       operation,
       ref,
-      snapshot: snapshotOf(className, record),
+      snapshot: { type: this.#surface.recordType(className), value: record },
     };
   }
 
@@ -243,7 +250,7 @@ export class Events {
   /** Begins to listen for `event.next`. @throws XapiError EVENT_SUBSCRIPTION_PARSE_FAILURE [text] */
   register(session: Ref<'session'>, classes: readonly string[]): void {
     const listening = this.#listening(session);
-    const subscription = new Subscription(classes);
+    const subscription = new Subscription(classes, this.#hidden);
     if (listening.registered === undefined) {
       listening.registered = { subscription, generation: this.#db.generation };
     } else listening.registered.subscription.add(classes);

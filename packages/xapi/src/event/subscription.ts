@@ -17,8 +17,14 @@ export class Subscription {
   readonly #classes = new Set<string>();
   readonly #objects = new Set<string>();
 
-  /** @throws XapiError EVENT_SUBSCRIPTION_PARSE_FAILURE [text] */
-  constructor(texts: readonly string[]) {
+  readonly #hidden: ReadonlySet<string>;
+
+  /**
+   * @param hidden classes that clients are not to hear of, as the tables spell them
+   * @throws XapiError EVENT_SUBSCRIPTION_PARSE_FAILURE [text]
+   */
+  constructor(texts: readonly string[], hidden: ReadonlySet<string> = new Set()) {
+    this.#hidden = hidden;
     this.add(texts);
   }
 
@@ -55,7 +61,7 @@ export class Subscription {
   /** @param className the class as the tables spell it */
   covers(className: string, ref: string): boolean {
     const eventClass = eventClasses.get(className);
-    if (eventClass === undefined) return false;
+    if (eventClass === undefined || this.#hidden.has(className)) return false;
     if (this.#everything || this.#classes.has(eventClass)) return true;
     return this.#objects.size > 0 && this.#objects.has(`${eventClass}/${ref}`);
   }

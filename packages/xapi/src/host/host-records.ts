@@ -37,23 +37,26 @@ function cpuInfo(facts: HostFacts): Record<string, string> {
 }
 
 function softwareVersion(xapi: Xapi, facts: HostFacts): Record<string, string> {
+  const { release } = xapi.surface;
+  const { productVersion = xapi.version, databaseSchema } = release;
+  const apiVersion = `2.${release.apiVersionMinor}`;
   return {
     product_brand: 'Xenolith',
-    product_version: xapi.version,
-    product_version_text: xapi.version,
-    product_version_text_short: xapi.version,
+    product_version: productVersion,
+    product_version_text: productVersion,
+    product_version_text_short: productVersion,
     platform_name: 'Xenolith',
-    platform_version: '3.4.0',
-    xapi: '26.17',
-    xapi_build: '26.17.0',
+    platform_version: release.platformVersion,
+    xapi: release.xapi,
+    xapi_build: release.xapiBuild,
     build_number: xapi.version,
     hostname: facts.hostname,
     xen: facts.xenVersion,
     linux: facts.kernelRelease,
-    xencenter_min: '2.23',
-    xencenter_max: '2.23',
+    xencenter_min: apiVersion,
+    xencenter_max: apiVersion,
     network_backend: 'bridge',
-    db_schema: '5.909',
+    ...(databaseSchema === undefined ? {} : { db_schema: databaseSchema }),
   };
 }
 
@@ -66,6 +69,9 @@ function factFields(xapi: Xapi, facts: HostFacts): Parameters<typeof xapi.db.upd
     cpu_info: cpuInfo(facts),
     software_version: softwareVersion(xapi, facts),
     cpu_configuration: {},
+    API_version_major: 2,
+    API_version_minor: xapi.surface.release.apiVersionMinor,
+    API_version_vendor: 'XenSource',
   };
 }
 
@@ -90,9 +96,6 @@ export function createHostRecords(
     address,
     metrics,
     enabled: true,
-    API_version_major: 2,
-    API_version_minor: 23,
-    API_version_vendor: 'XenSource',
     edition,
     editions: [edition],
     other_config: {

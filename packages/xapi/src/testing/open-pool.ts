@@ -1,7 +1,9 @@
 /** A pool without hosts for the tests of this room: its clock moves when told to, its store forgets. */
 import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
 import type { WireValue } from '@xenolith/wire';
+import type { BlobStore } from '../call/blob.ts';
 import { MemoryStore, type Store } from '../database/store.ts';
+import type { SurfaceOptions } from '../datamodel/surface.ts';
 import type { Answer } from '../dispatch.ts';
 import { HostError, type OpenHost } from '../host-driver.ts';
 import { silentLog, type Log } from '../log.ts';
@@ -23,6 +25,8 @@ export interface PoolOptions {
   readonly secretSeed?: number;
   readonly directories?: readonly Directory[];
   readonly audit?: AuditSink;
+  readonly surface?: SurfaceOptions;
+  readonly blobs?: BlobStore;
 }
 
 /** A running control plane, with root logged in. */
@@ -51,6 +55,8 @@ export class OpenPool {
       },
       directories: options.directories ?? [],
       ...(options.audit === undefined ? {} : { audit: options.audit }),
+      ...(options.blobs === undefined ? {} : { blobs: options.blobs }),
+      ...(options.surface === undefined ? {} : { surface: options.surface }),
       openHost: options.openHost ?? noHosts,
       log: options.log ?? silentLog,
       version: '0.1.0',
