@@ -33,6 +33,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VLAN: vlanCalls,
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
+  VLAN: vlanCalls,
   auth: authCalls,
   blob: blobCalls,
   cpupool: cpupoolCalls,

@@ -3,13 +3,15 @@ import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { updateSrOperations } from '../storage/allowed-operations.ts';
 import { scan } from '../storage/scan.ts';
-import { ensureSm } from '../storage/sm.ts';
+import { introduceRepository, probe } from '../storage/repositories.ts';
+import { ensureSm, isSrType, srTypes } from '../storage/sm.ts';
 import { assertOwnLocation, normalLocation } from '../storage/sr-location.ts';
 import { assertSrAllows } from '../storage/sr-operations.ts';
 import { withSrOperation } from '../storage/under-way.ts';
 import { removeDiskRecord } from '../storage/unfinished-disks.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Call, CallsOf } from './call.ts';
+import { plainSet } from './plain.ts';
 
 /** Drops the records of a repository and of all that is in it. */
 function removeRecords(xapi: Xapi, sr: Ref<'SR'>): void {
@@ -27,6 +29,12 @@ async function assertUsable(xapi: Xapi, host: Ref<'host'>, location: string): Pr
   await xapi.hosts.onFiles(host, (files) => files.space(location));
 }
 
+/** What no storage driver here can do; XAPI refuses it in the same words. @throws XapiError SR_OPERATION_NOT_SUPPORTED */
+function refuse(xapi: Xapi, sr: Ref<'SR'>): never {
+  xapi.db.get('SR', sr);
+  throw new XapiError('SR_OPERATION_NOT_SUPPORTED', sr);
+}
+
 export const srCalls = {
   create: async (
     call,
@@ -35,7 +43,7 @@ export const srCalls = {
     const { xapi } = call;
     const { db } = xapi;
     db.get('host', host);
-    if (type !== 'file') throw new XapiError('SR_UNKNOWN_DRIVER', type);
+    if (!isSrType(type)) throw new XapiError('SR_UNKNOWN_DRIVER', type);
     const location = locationIn(device_config);
     assertOwnLocation(db, host, location);
     await assertUsable(xapi, host, location);
@@ -62,7 +70,46 @@ export const srCalls = {
   },
   scan: (call, { sr }) => withSrOperation(call, sr, 'scan', () => scan(call.xapi, sr, { adopt: true })),
   update: (call, { sr }) => withSrOperation(call, sr, 'update', () => scan(call.xapi, sr, { adopt: false })),
-  get_supported_types: () => ['file'],
+  get_supported_types: () => srTypes,
+  introduce: ({ xapi }, args) => introduceRepository(xapi, args),
+  probe: async ({ xapi }, { host, device_config, type }) => {
+    const found = await probe(xapi, host, type, locationIn(device_config));
+    const rows = found === undefined ? '' : `<SR><UUID>${found.uuid}</UUID></SR>`;
+    return `<?xml version="1.0" ?><SRlist>${rows}</SRlist>`;
+  },
+  probe_ext: async ({ xapi }, { host, device_config, type }) => {
+    const location = locationIn(device_config);
+    const found = await probe(xapi, host, type, location);
+    if (found === undefined) return [];
+    const { uuid, totalBytes, freeBytes } = found;
+    const sr = { name_label: '', name_description: '', total_space: totalBytes, free_space: freeBytes };
+    return [
+      {
+        configuration: { location },
+        complete: true,
+        sr: { ...sr, uuid, clustered: false, health: 'healthy' },
+        extra_info: {},
+      },
+    ];
+  },
+  set_shared: ({ xapi }, { sr, value }) => {
+    const { PBDs } = xapi.db.get('SR', sr);
+    if (!value && PBDs.length > 1) throw new XapiError('SR_HAS_MULTIPLE_PBDS', ...PBDs);
+    xapi.db.update('SR', sr, { shared: value });
+  },
+  set_physical_size: plainSet('SR', 'physical_size'),
+  set_virtual_allocation: plainSet('SR', 'virtual_allocation'),
+  set_physical_utilisation: plainSet('SR', 'physical_utilisation'),
+  get_live_hosts: ({ xapi }, { sr }) =>
+    xapi.db
+      .get('SR', sr)
+      .PBDs.map((pbd) => xapi.db.get('PBD', pbd))
+      .filter(({ host, currently_attached }) => currently_attached && xapi.hosts.isLive(host))
+      .map(({ host }) => host),
+  assert_can_host_ha_statefile: ({ xapi }, { sr }) => refuse(xapi, sr),
+  assert_supports_database_replication: ({ xapi }, { sr }) => refuse(xapi, sr),
+  enable_database_replication: ({ xapi }, { sr }) => refuse(xapi, sr),
+  disable_database_replication: ({ xapi }, { sr }) => void xapi.db.get('SR', sr),
   set_name_label: ({ xapi }, { sr, value }) => xapi.db.update('SR', sr, { name_label: value }),
   set_name_description: ({ xapi }, { sr, value }) => xapi.db.update('SR', sr, { name_description: value }),
 } as const satisfies CallsOf<'SR'>;

@@ -1,14 +1,20 @@
 /** Calls of disks. XAPI: ocaml/xapi/xapi_vdi.ml. */
-import { nullRef } from '@xenolith/base';
+import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { updateDiskOperations } from '../storage/allowed-operations.ts';
 import { lookAtDisk } from '../storage/scan.ts';
 import { finishSnapshots, makeSnapshots } from '../storage/snapshot.ts';
 import { withVdiOperation } from '../storage/under-way.ts';
 import { usesOf } from '../storage/vdi-operations.ts';
-import { destroyDisk, forgetDisk, makeCopy, makeDisk, resizeDisk } from '../storage/vdi-work.ts';
+import { destroyDisk, forgetDisk, introduceDisk, makeCopy, makeDisk, resizeDisk } from '../storage/vdi-work.ts';
+import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
 import { plainSet } from './plain.ts';
+
+/** @throws XapiError SR_OPERATION_NOT_SUPPORTED */
+function refuseCbt(xapi: Xapi, self: Ref<'VDI'>): never {
+  throw new XapiError('SR_OPERATION_NOT_SUPPORTED', xapi.db.get('VDI', self).SR);
+}
 
 export const vdiCalls = {
   create: async (call, { args }) => {
@@ -38,6 +44,29 @@ export const vdiCalls = {
   resize: (call, { vdi, size }) => resizeDisk(call, vdi, size),
   forget: ({ xapi }, { vdi }) => forgetDisk(xapi, vdi),
   update: (call, { vdi }) => withVdiOperation(call, vdi, 'update', () => lookAtDisk(call.xapi, vdi)),
+  introduce: (call, args) => introduceDisk(call, args),
+  pool_introduce: (call, args) => introduceDisk(call, args),
+  // No driver here resets a disk at boot, or follows which blocks change; XAPI refuses it in the same words.
+  set_on_boot: ({ xapi }, { self, value }) => {
+    const { SR } = xapi.db.get('VDI', self);
+    if (value === 'reset') throw new XapiError('SR_OPERATION_NOT_SUPPORTED', SR);
+    xapi.db.update('VDI', self, { on_boot: value });
+  },
+  enable_cbt: ({ xapi }, { self }) => refuseCbt(xapi, self),
+  disable_cbt: ({ xapi }, { self }) => refuseCbt(xapi, self),
+  data_destroy: ({ xapi }, { self }) => refuseCbt(xapi, self),
+  list_changed_blocks: ({ xapi }, { vdi_from, vdi_to }) => {
+    xapi.db.get('VDI', vdi_from);
+    return refuseCbt(xapi, vdi_to);
+  },
+  // There is no network that hosts serve disks on by NBD.
+  get_nbd_info: ({ xapi }, { self }) => {
+    xapi.db.get('VDI', self);
+    return [];
+  },
+  set_missing: plainSet('VDI', 'missing'),
+  set_virtual_size: plainSet('VDI', 'virtual_size'),
+  set_physical_utilisation: plainSet('VDI', 'physical_utilisation'),
   set_name_label: plainSet('VDI', 'name_label'),
   set_name_description: plainSet('VDI', 'name_description'),
   set_is_a_snapshot: plainSet('VDI', 'is_a_snapshot'),

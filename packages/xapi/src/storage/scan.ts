@@ -4,7 +4,8 @@ import type { RecordOf } from '../datamodel/types.ts';
 import type { HostFile, HostFiles } from '../host-driver.ts';
 import type { Xapi } from '../xapi.ts';
 import { updateSrOperations } from './allowed-operations.ts';
-import { updateAllocation } from './unfinished-disks.ts';
+import { removeDiskRecord, updateAllocation } from './unfinished-disks.ts';
+import { isSrType } from './sm.ts';
 import { hostOfSr, srDirectory } from './vdi-path.ts';
 
 const imageName = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.raw$/;
@@ -36,7 +37,9 @@ export async function scan(xapi: Xapi, sr: Ref<'SR'>, { adopt }: ScanOptions): P
       const isAsBefore = record?.virtual_size === sizeBefore && isAtRest(xapi, vdi);
       if (isAsBefore) update(xapi, vdi, byName.get(record.location));
     }
-    if (adopt) await adoptImages(xapi, sr, files, directory, found);
+    const { type } = db.get('SR', sr);
+    if (adopt && type === 'iso') followDiscs(xapi, sr, found);
+    else if (adopt) await adoptImages(xapi, sr, files, directory, found);
     if (!db.has('SR', sr)) return;
     db.update('SR', sr, {
       physical_size: space.totalBytes,
@@ -83,6 +86,35 @@ function update(xapi: Xapi, ref: Ref<'VDI'>, sizes: Omit<HostFile, 'name'> | und
   db.update('VDI', ref, changes);
 }
 
+/** Whether a disk of a repository has its image under a name. */
+const isKnown = ({ db }: Xapi, sr: Ref<'SR'>, name: string): boolean =>
+  db.get('SR', sr).VDIs.some((vdi) => db.get('VDI', vdi).location === name);
+
+/** Every image of a disc in the directory is a disk to read; one that is gone is none, unless it is in a drive. */
+function followDiscs(xapi: Xapi, sr: Ref<'SR'>, found: readonly HostFile[]): void {
+  const { db } = xapi;
+  const images = found.filter(({ name, sizeBytes }) => /\.(?:iso|img)$/i.test(name) && sizeBytes > 0);
+  for (const { name, sizeBytes, usedBytes } of images) {
+    if (isKnown(xapi, sr, name)) continue;
+    db.create('VDI', {
+      name_label: name,
+      SR: sr,
+      type: 'user',
+      location: name,
+      virtual_size: sizeBytes,
+      physical_utilisation: usedBytes,
+      read_only: true,
+      sharable: true,
+      managed: true,
+    });
+  }
+  const names = new Set(images.map(({ name }) => name));
+  for (const vdi of db.get('SR', sr).VDIs) {
+    const { location, VBDs } = db.get('VDI', vdi);
+    if (!names.has(location) && VBDs.length === 0) removeDiskRecord(xapi, vdi);
+  }
+}
+
 async function adoptImages(
   xapi: Xapi,
   sr: Ref<'SR'>,
@@ -93,7 +125,7 @@ async function adoptImages(
   const { db, log } = xapi;
   for (const { name } of found) {
     const uuid = imageName.exec(name)?.[1];
-    if (uuid === undefined || db.byUuid('VDI', uuid) !== undefined) continue;
+    if (uuid === undefined || db.byUuid('VDI', uuid) !== undefined || isKnown(xapi, sr, name)) continue;
     // Looked at again: it may have been removed with its record since the listing began.
     const sizes = await files.stat(`${directory}/${name}`);
     if (sizes === undefined || sizes.sizeBytes === 0) continue;
@@ -120,7 +152,7 @@ export async function lookAtStorage(xapi: Xapi, host: Ref<'host'>): Promise<void
   const { db, log } = xapi;
   const attached = db.get('host', host).PBDs.map((pbd) => db.get('PBD', pbd));
   for (const { SR, currently_attached } of attached) {
-    if (!currently_attached || db.find('SR', SR)?.type !== 'file') continue;
+    if (!currently_attached || !isSrType(db.find('SR', SR)?.type ?? '')) continue;
     try {
       await scan(xapi, SR, { adopt: false });
       await db.durable();

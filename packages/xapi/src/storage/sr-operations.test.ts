@@ -23,7 +23,17 @@ function situation(changes: Partial<SrSituation> = {}): SrSituation {
 const allowed = (changes: Partial<SrSituation>): readonly string[] =>
   operations.filter((operation) => srOperationRefusal(situation(changes), operation) === undefined);
 
-const files = ['scan', 'update', 'vdi_create', 'vdi_clone', 'vdi_copy', 'vdi_snapshot', 'vdi_resize', 'vdi_destroy'];
+const files = [
+  'scan',
+  'update',
+  'vdi_create',
+  'vdi_introduce',
+  'vdi_clone',
+  'vdi_copy',
+  'vdi_snapshot',
+  'vdi_resize',
+  'vdi_destroy',
+];
 const records = ['vdi_forget', 'pbd_create', 'plug'];
 
 test.each<readonly [string, Partial<SrSituation>, readonly string[]]>([

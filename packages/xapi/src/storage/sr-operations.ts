@@ -6,6 +6,7 @@ import type { Ref } from '@xenolith/base';
 import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Xapi } from '../xapi.ts';
+import { driverDoes } from './sm.ts';
 import { isHeld } from './vdi-operations.ts';
 import { srRefusal } from './vdi-path.ts';
 
@@ -30,6 +31,7 @@ export const srRules: Readonly<Partial<Record<SrOperation, Rule>>> = {
   scan: work,
   update: work,
   vdi_create: work,
+  vdi_introduce: work,
   vdi_clone: work,
   vdi_copy: work,
   vdi_snapshot: work,
@@ -52,6 +54,8 @@ export interface SrSituation {
   readonly isEmpty: boolean;
   /** A disk of it that a VM holds. */
   readonly heldDisk: Ref<'VDI'> | undefined;
+  /** Why no host can be attached: some are not, and none of them answers. */
+  readonly plugRefusal?: XapiError;
   /** Why no host can work on its files. */
   readonly srRefusal: XapiError | undefined;
 }
@@ -61,7 +65,7 @@ export function srOperationRefusal(situation: SrSituation, operation: SrOperatio
   const { ref, sr, attached, heldDisk } = situation;
   const rule = srRules[operation];
   if (rule === undefined) return new XapiError('NOT_IMPLEMENTED', `SR.${operation}`);
-  if (sr.type !== 'file') return new XapiError('SR_OPERATION_NOT_SUPPORTED', ref);
+  if (!driverDoes(sr.type, { sr: operation })) return new XapiError('SR_OPERATION_NOT_SUPPORTED', ref);
   const other = Object.entries(sr.current_operations).find(
     ([, underWay]) => rule.alone === true || srRules[underWay]?.alone === true,
   );
@@ -70,16 +74,21 @@ export function srOperationRefusal(situation: SrSituation, operation: SrOperatio
   if (rule.attached === true && !attached) return new XapiError('SR_HAS_NO_PBDS', ref);
   if (rule.empty === true && !situation.isEmpty) return new XapiError('SR_NOT_EMPTY');
   if (rule.unused === true && heldDisk !== undefined) return new XapiError('VDI_IN_USE', heldDisk, operation);
+  if (operation === 'plug' && situation.plugRefusal !== undefined) return situation.plugRefusal;
   return rule.needsHost ? situation.srRefusal : undefined;
 }
 
 function situationOf(xapi: Xapi, ref: Ref<'SR'>): SrSituation {
   const { db, hosts } = xapi;
   const sr = db.get('SR', ref);
+  const detached = sr.PBDs.map((pbd) => db.get('PBD', pbd)).filter(({ currently_attached }) => !currently_attached);
+  const isStuck = detached.every(({ host }) => !hosts.isLive(host));
+  const [first] = detached;
   return {
     ref,
     sr,
     attached: sr.PBDs.some((pbd) => db.get('PBD', pbd).currently_attached),
+    ...(first !== undefined && isStuck ? { plugRefusal: new XapiError('HOST_OFFLINE', first.host) } : {}),
     isEmpty: sr.VDIs.length === 0,
     heldDisk: sr.VDIs.find((vdi) => isHeld(db, vdi)),
     srRefusal: srRefusal(db, ref, (host) => hosts.isLive(host)),

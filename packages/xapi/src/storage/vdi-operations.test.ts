@@ -23,6 +23,7 @@ function situation({ vdi, ...changes }: Changes = {}): VdiSituation {
     },
     uses: [],
     isMemory: false,
+    srType: 'file',
     srRefusal: undefined,
     ...changes,
   };

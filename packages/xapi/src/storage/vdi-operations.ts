@@ -9,6 +9,7 @@ import type { EnumOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Xapi } from '../xapi.ts';
 import { isReserved } from './reserved.ts';
+import { driverDoes } from './sm.ts';
 import { srRefusal } from './vdi-path.ts';
 
 export type VdiOperation = EnumOf<'vdi_operations'>;
@@ -88,6 +89,8 @@ export interface VdiSituation {
   readonly uses: readonly Pick<DiskUse, 'writes' | 'runs'>[];
   /** It is the memory of a VM that needs it. */
   readonly isMemory: boolean;
+  /** The type of its repository. */
+  readonly srType: string;
   /** Why no host can work on its file. */
   readonly srRefusal: XapiError | undefined;
 }
@@ -97,6 +100,7 @@ export function vdiRefusal(situation: VdiSituation, operation: VdiOperation): Xa
   const { ref, vdi, uses, isMemory } = situation;
   const rule = vdiRules[operation];
   if (rule === undefined) return new XapiError('NOT_IMPLEMENTED', `VDI.${operation}`);
+  if (!driverDoes(situation.srType, { vdi: operation })) return new XapiError('SR_OPERATION_NOT_SUPPORTED', vdi.SR);
   const other = Object.entries(vdi.current_operations).find(
     ([, underWay]) => !(rule.shares === true && vdiRules[underWay]?.shares === true),
   );
@@ -119,6 +123,7 @@ function situationOf(xapi: Xapi, ref: Ref<'VDI'>): VdiSituation {
     vdi,
     uses: usesOf(db, ref),
     isMemory: suspendedInto(db, ref, vdi) !== undefined,
+    srType: db.find('SR', vdi.SR)?.type ?? '',
     srRefusal: srRefusal(db, vdi.SR, (host) => hosts.isLive(host)),
   };
 }

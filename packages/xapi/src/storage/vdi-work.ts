@@ -1,12 +1,13 @@
 /** Making, copying, growing and removing disk images, records and files together. XAPI: ocaml/xapi/xapi_vdi.ml. */
-import { bytes, mibBytes, type Ref } from '@xenolith/base';
+import { bytes, isUuid, mibBytes, type Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import type { Xapi } from '../xapi.ts';
+import { updateDiskOperations } from './allowed-operations.ts';
 import { updateAllocation, removeDiskRecord } from './unfinished-disks.ts';
 import { withSrOperation, withVdiOperation } from './under-way.ts';
 import { assertVdiAllows, type Work } from './vdi-operations.ts';
-import { hostOfBoth, hostOfSr, vdiPath } from './vdi-path.ts';
+import { hostOfBoth, hostOfSr, srDirectory, vdiPath } from './vdi-path.ts';
 
 /** Largest disk: what a raw file and a 64-bit sector count bear is more, what anybody means is not. */
 const virtualSizeMaxBytes = 64 * 1024 ** 4;
@@ -100,4 +101,49 @@ export async function destroyDisk(work: Work, vdi: Ref<'VDI'>): Promise<void> {
 export function forgetDisk(xapi: Xapi, vdi: Ref<'VDI'>): void {
   assertVdiAllows(xapi, vdi, 'forget');
   removeDiskRecord(xapi, vdi);
+}
+
+/** What is said of a disk that is there already. */
+type KnownDisk = Pick<
+  RecordOf<'VDI'>,
+  'uuid' | 'name_label' | 'name_description' | 'SR' | 'type' | 'sharable' | 'read_only' | 'other_config' | 'location'
+> &
+  Partial<Pick<RecordOf<'VDI'>, 'xenstore_data' | 'sm_config' | 'is_a_snapshot' | 'snapshot_time' | 'snapshot_of'>>;
+
+/**
+ * Takes an image that is in a repository into the database, as it is.
+ * @throws XapiError VDI_LOCATION_MISSING, LOCATION_NOT_UNIQUE, UUID_INVALID
+ */
+export async function introduceDisk(work: Work, disk: KnownDisk): Promise<Ref<'VDI'>> {
+  const { xapi } = work;
+  const { db } = xapi;
+  const { SR, location } = disk;
+  const uuid = disk.uuid.toLowerCase();
+  if (uuid !== '' && (!isUuid(uuid) || db.byUuid('VDI', uuid) !== undefined)) {
+    throw new XapiError('UUID_INVALID', 'VDI', disk.uuid.slice(0, 100));
+  }
+  return await withSrOperation(work, SR, 'vdi_introduce', async () => {
+    const host = hostOfSr(db, SR, isLive(xapi));
+    // What a client calls it is only believed when it is one of the names in the directory.
+    const files = await xapi.hosts.onFiles(host, (on) => on.list(srDirectory(db, SR, host)));
+    const file = files.find(({ name }) => name === location);
+    if (file === undefined) throw new XapiError('VDI_LOCATION_MISSING', SR, location.slice(0, 200));
+    const isKnown = db.get('SR', SR).VDIs.some((vdi) => db.get('VDI', vdi).location === location);
+    if (isKnown) throw new XapiError('LOCATION_NOT_UNIQUE', SR, location);
+    const { name_label, name_description, type, sharable, read_only, other_config } = disk;
+    const vdi = db.create('VDI', {
+      ...{ SR, location, name_label, name_description, type, sharable, read_only, other_config },
+      ...(uuid === '' ? {} : { uuid }),
+      xenstore_data: disk.xenstore_data ?? {},
+      sm_config: disk.sm_config ?? {},
+      is_a_snapshot: disk.is_a_snapshot ?? false,
+      ...(disk.snapshot_of !== undefined && db.has('VDI', disk.snapshot_of) ? { snapshot_of: disk.snapshot_of } : {}),
+      virtual_size: file.sizeBytes,
+      physical_utilisation: file.usedBytes,
+      managed: true,
+    });
+    updateDiskOperations(xapi, vdi);
+    updateAllocation(xapi, SR);
+    return vdi;
+  });
 }
