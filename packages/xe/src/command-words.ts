@@ -21,10 +21,25 @@ export function byUuid(name: string, method: string, help: string): Command {
   };
 }
 
-/** The entries of `PREFIX:KEY=VALUE` words. */
+/** The command that takes a device from a guest; its timeout is the guest's. */
+export function unplug(name: string, className: 'VBD' | 'VIF', help: string): Command {
+  return {
+    name,
+    help,
+    required: ['uuid'],
+    optional: ['force', 'timeout'],
+    async run({ rpc, options, required }) {
+      const device = await refByUuid(rpc, className, required('uuid'));
+      await rpc.call(`${className}.unplug${options.force ? '_force' : ''}`, device);
+    },
+  };
+}
+
+/** The entries of `PREFIX:KEY=VALUE` words; of `PREFIX-KEY=VALUE` for a prefix that is given with its hyphen. */
 export function mapOf({ values }: CommandContext, prefix: string): Readonly<Record<string, string>> {
-  const entries = [...values].filter(([key]) => key.startsWith(`${prefix}:`));
-  return Object.fromEntries(entries.map(([key, value]) => [key.slice(prefix.length + 1), value]));
+  const whole = prefix.endsWith('-') ? prefix : `${prefix}:`;
+  const entries = [...values].filter(([key]) => key.startsWith(whole));
+  return Object.fromEntries(entries.map(([key, value]) => [key.slice(whole.length), value]));
 }
 
 export const text = ({ values }: CommandContext, key: string, otherwise = ''): string => values.get(key) ?? otherwise;

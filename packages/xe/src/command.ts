@@ -16,10 +16,10 @@ export interface XeOptions {
 /** What a command may do besides printing, where whoever runs it is. */
 export interface Exchange {
   /**
-   * The bytes of a file of the user's.
+   * The text of a file of the user's.
    * @throws UsageError when it cannot be read, or is longer than is of use
    */
-  readonly readFile: (path: string) => Promise<Uint8Array>;
+  readonly readFile: (path: string) => Promise<string>;
   /** A line that the user types; absent where nobody can be asked. */
   readonly ask?: () => Promise<string>;
   /** Joins the user's terminal with the text console of a VM until either ends. */

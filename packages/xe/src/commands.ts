@@ -4,14 +4,29 @@ import { genericCommand, genericCommands } from './generic-commands.ts';
 
 /** Commands of their own, loaded when the name is not one that every object has: lists do not wait for them. */
 async function special(): Promise<ReadonlyMap<string, Command>> {
-  const [vm, memory, devices, object, storage, cpupool] = await Promise.all([
+  const [vm, memory, devices, object, storage, cpupool, one, hosts, vms, others, more, streamed] = await Promise.all([
     import('./vm-commands.ts'),
     import('./memory-commands.ts'),
     import('./vm-device-commands.ts'),
     import('./object-commands.ts'),
     import('./storage-commands.ts'),
     import('./cpupool-commands.ts'),
+    import('./call-command.ts'),
+    import('./host-calls.ts'),
+    import('./vm-calls.ts'),
+    import('./device-calls.ts'),
+    import('./special-commands.ts'),
+    import('./streamed-commands.ts'),
   ]);
+  const rows = [
+    ...hosts.poolRows,
+    ...hosts.hostRows,
+    ...vms.vmRows,
+    ...vms.storageRows,
+    ...others.networkRows,
+    ...others.deviceRows,
+    ...others.otherRows,
+  ];
   const all = [
     ...vm.vmCommands,
     ...memory.memoryCommands,
@@ -19,6 +34,9 @@ async function special(): Promise<ReadonlyMap<string, Command>> {
     ...object.objectCommands,
     ...storage.storageCommands,
     ...cpupool.cpupoolCommands,
+    ...rows.map(one.callCommand),
+    ...more.specialCommands,
+    ...streamed.streamedCommands,
   ];
   return new Map(all.map((command) => [command.name, command]));
 }

@@ -30,9 +30,12 @@ const knownSentence = ({ code, params }: ApiError): string | undefined =>
 export async function explain(error: ApiError): Promise<string> {
   const { code, params } = error;
   const sentence = knownSentence(error);
-  const { errorTable } = await import('@xenolith/xapi');
+  const { errorTable, methods, notImplementedReason } = await import('@xenolith/xapi');
   const names: readonly string[] = Object.entries(errorTable).find(([name]) => name === code)?.[1] ?? [];
   const lines = [...(sentence === undefined ? [] : [sentence]), `Error code: ${code}`];
+  const method = code === 'NOT_IMPLEMENTED' ? methods().get(params[0] ?? '') : undefined;
+  const reason = method === undefined ? undefined : notImplementedReason(method);
+  if (reason !== undefined) lines.push(`Reason: ${reason}`);
   for (const [i, param] of params.entries()) lines.push(`${names[i] ?? 'parameter'}: ${param}`);
   return lines.join('\n');
 }

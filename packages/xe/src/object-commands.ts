@@ -3,7 +3,7 @@ import { numaPicture } from './numa-picture.ts';
 import { numaText } from './numa-text.ts';
 import type { WireStruct, WireValue } from '@xenolith/wire';
 import type { Command, CommandContext } from './command.ts';
-import { bool, byUuid, printUuid, text, thePool, whole } from './command-words.ts';
+import { bool, byUuid, printUuid, text, thePool, unplug, whole } from './command-words.ts';
 import { formatMinimal, formatRecord, printable } from './format.ts';
 import { objectNamed } from './objects.ts';
 import { fetchRelated, loadKind, matches, readFilters } from './records.ts';
@@ -223,7 +223,6 @@ export const objectCommands: readonly Command[] = [
   },
   byUuid('host-forget', 'host.forget', 'removes a host from the pool; nothing is touched on the host itself'),
   onHost('host-enable', 'host.enable', 'lets VMs start on it again'),
-  onHost('host-disable', 'host.disable', 'keeps VMs from starting on it'),
   {
     name: 'vif-create',
     help: 'gives a VM an interface on a network and prints its uuid',
@@ -233,7 +232,7 @@ export const objectCommands: readonly Command[] = [
   },
   byUuid('vif-destroy', 'VIF.destroy', 'takes an interface from a VM'),
   byUuid('vif-plug', 'VIF.plug', 'gives an interface to a running guest'),
-  byUuid('vif-unplug', 'VIF.unplug', 'takes an interface from a running guest'),
+  unplug('vif-unplug', 'VIF', 'takes an interface from a running guest; force=true does not wait for it'),
   {
     name: 'network-create',
     help: 'makes a network and prints its uuid',

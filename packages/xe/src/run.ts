@@ -36,7 +36,7 @@ export function checkKeys(command: Command, { values, words }: Pick<CommandLine,
   if (command.anyKey === true || command.selects !== undefined) return;
   const taken = [...command.required, ...command.optional];
   for (const key of values.keys()) {
-    if (!taken.some((each) => (each.endsWith(':') ? key.startsWith(each) : each === key))) {
+    if (!taken.some((each) => (/[:-]$/.test(each) ? key.startsWith(each) : each === key))) {
       throw new UsageError(`${command.name} takes no ${key}=`);
     }
   }

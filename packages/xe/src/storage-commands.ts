@@ -1,7 +1,7 @@
 /** Commands about disks, drives and storage repositories. */
 import { parseBytes } from './quantity.ts';
 import type { Command, CommandContext } from './command.ts';
-import { bool, byUuid, mapOf, printUuid, text, thePool } from './command-words.ts';
+import { bool, byUuid, mapOf, printUuid, text, thePool, unplug } from './command-words.ts';
 import { nullRef } from './records.ts';
 import { refByUuid } from './select.ts';
 
@@ -16,6 +16,7 @@ async function createVdi(context: CommandContext): Promise<void> {
     read_only: bool(context, 'read-only', false),
     other_config: mapOf(context, 'other-config'),
     sm_config: mapOf(context, 'sm-config'),
+    tags: Object.keys(mapOf(context, 'tags')),
   });
   await printUuid(context, 'VDI', vdi);
 }
@@ -23,7 +24,7 @@ async function createVdi(context: CommandContext): Promise<void> {
 async function cloneVdi(context: CommandContext): Promise<void> {
   const { rpc, values } = context;
   const vdi = await refByUuid(rpc, 'VDI', context.required('uuid'));
-  const made = await context.task('VDI.clone', vdi, mapOf(context, 'driver-params'));
+  const made = await context.task('VDI.clone', vdi, mapOf(context, 'driver-params-'));
   for (const field of ['name_label', 'name_description']) {
     const word = values.get(`new-${field.replace('_', '-')}`);
     if (word !== undefined) await rpc.call(`VDI.set_${field}`, made, word);
@@ -85,14 +86,15 @@ export const storageCommands: readonly Command[] = [
     name: 'vdi-create',
     help: 'makes a disk and prints its uuid',
     required: ['sr-uuid', 'name-label', 'virtual-size'],
-    optional: ['name-description', 'type', 'sharable', 'read-only', 'sm-config:', 'other-config:'],
+    optional: ['name-description', 'type', 'sharable', 'read-only', 'sm-config:', 'other-config:', 'tags:'],
     run: createVdi,
   },
   {
     name: 'vdi-resize',
     help: 'makes a disk larger',
     required: ['uuid', 'disk-size'],
-    optional: [],
+    // Whether the disk is in use is the server's to see.
+    optional: ['online'],
     async run(context) {
       const vdi = await refByUuid(context.rpc, 'VDI', context.required('uuid'));
       await context.task('VDI.resize', vdi, parseBytes(context.required('disk-size'), 'disk-size'));
@@ -102,7 +104,7 @@ export const storageCommands: readonly Command[] = [
     name: 'vdi-clone',
     help: 'makes a disk like this one and prints its uuid',
     required: ['uuid'],
-    optional: ['new-name-label', 'new-name-description', 'driver-params:'],
+    optional: ['new-name-label', 'new-name-description', 'driver-params-'],
     run: cloneVdi,
   },
   byUuid('vdi-forget', 'VDI.forget', 'drops a disk from the database; the disk itself stays'),
@@ -117,7 +119,7 @@ export const storageCommands: readonly Command[] = [
   },
   byUuid('vbd-destroy', 'VBD.destroy', 'takes a disk from a VM; the disk stays'),
   byUuid('vbd-plug', 'VBD.plug', 'gives a disk to a running guest'),
-  byUuid('vbd-unplug', 'VBD.unplug', 'takes a disk from a running guest'),
+  unplug('vbd-unplug', 'VBD', 'takes a disk from a running guest; force=true does not wait for it'),
   {
     name: 'sr-create',
     help: 'makes a storage repository and prints its uuid',

@@ -3,7 +3,7 @@ import type { Command, CommandContext } from './command.ts';
 import { bool, printUuid, text } from './command-words.ts';
 import { printable } from './format.ts';
 import { nullRef, type Row } from './records.ts';
-import { byNameOrUuid } from './select.ts';
+import { byNameOrUuid, refByUuid } from './select.ts';
 import { UsageError } from './usage-error.ts';
 import { givenSr, onVm, ownDisks } from './vm-choice.ts';
 import { textOf } from './wire-text.ts';
@@ -59,8 +59,11 @@ async function install(context: CommandContext): Promise<void> {
   const wanted = values.get('template-uuid') ?? values.get('template') ?? values.get('template-name-label');
   if (wanted === undefined) throw new UsageError('from which template? Give template=NAME-OR-UUID');
   const template = await byNameOrUuid(rpc, 'template', wanted);
+  const bios = values.get('copy-bios-strings-from');
+  const host = bios === undefined ? undefined : await refByUuid(rpc, 'host', bios);
   const vm = await clone(context, template, await givenSr(context));
   try {
+    if (host !== undefined) await rpc.call('VM.copy_bios_strings', vm, host);
     await context.task('VM.provision', vm);
   } catch (error) {
     // A clone that was never provisioned is of no use to anybody.
@@ -70,7 +73,8 @@ async function install(context: CommandContext): Promise<void> {
   await printUuid(context, 'VM', vm);
 }
 
-async function uninstall(context: CommandContext, vm: Row): Promise<void> {
+/** Destroys a VM, or a snapshot, and its disks, once that is agreed to. Throws UsageError when it is not. */
+export async function destroyWithDisks(context: CommandContext, vm: Row): Promise<void> {
   const { rpc } = context;
   const disks = await ownDisks(context, vm);
   await mustAgree(context, vm, disks);
@@ -103,7 +107,7 @@ function mustForce({ options }: CommandContext, what: string): void {
 }
 
 async function uninstallTemplate(context: CommandContext): Promise<void> {
-  await uninstall(context, await byNameOrUuid(context.rpc, 'template', context.required('template-uuid')));
+  await destroyWithDisks(context, await byNameOrUuid(context.rpc, 'template', context.required('template-uuid')));
 }
 
 /** A VM from nothing but its name, for those who set the rest by vm-param-set. */
@@ -163,7 +167,15 @@ export const vmCommands: readonly Command[] = [
     name: 'vm-install',
     help: 'makes a VM from a template and prints its uuid',
     required: ['new-name-label'],
-    optional: ['template', 'template-uuid', 'template-name-label', 'new-name-description', 'sr-uuid', 'sr-name-label'],
+    optional: [
+      'template',
+      'template-uuid',
+      'template-name-label',
+      'new-name-description',
+      'sr-uuid',
+      'sr-name-label',
+      'copy-bios-strings-from',
+    ],
     run: install,
   },
   onVm(
@@ -188,7 +200,7 @@ export const vmCommands: readonly Command[] = [
   onVm('destroy', 'forgets the VM; its disks stay', {}, async ({ rpc }, vm) => {
     await rpc.call('VM.destroy', vm.ref);
   }),
-  onVm('uninstall', 'destroys the VM and its disks: force=true', { optional: ['force'] }, uninstall),
+  onVm('uninstall', 'destroys the VM and its disks: force=true', { optional: ['force'] }, destroyWithDisks),
   {
     name: 'template-uninstall',
     help: 'destroys a template and its disks: force=true',

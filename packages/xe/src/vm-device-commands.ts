@@ -28,7 +28,7 @@ async function vbdsOf({ rpc }: CommandContext, vm: Row, type: DriveType): Promis
 }
 
 /** Each VBD with its VDI: under headings, as values, or as JSON in pairs. */
-async function listDrives(context: CommandContext, vm: Row, type: DriveType): Promise<void> {
+export async function listDrives(context: CommandContext, vm: Row, type: DriveType): Promise<void> {
   const { options, values, write } = context;
   const vbds = await vbdsOf(context, vm, type);
   const vbdKind = await kindOf('vbd');

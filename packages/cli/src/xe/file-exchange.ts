@@ -14,7 +14,7 @@ export const fileExchange = (rpc: ServerRpc): Exchange => ({
     const { readFile, stat } = await import('node:fs/promises');
     try {
       if ((await stat(path)).size > fileBytesMax) throw new Error('it is too large');
-      return await readFile(path);
+      return await readFile(path, 'utf8');
     } catch (error) {
       throw new UsageError(words(path, error));
     }

@@ -158,7 +158,7 @@ function exchangeOver(wire: ThinCliSocket, lines: Lines, session: LocalSession):
       lines.flush();
       tell(wire, { kind: 'load', file: path });
       if ((await wire.response()) !== 'ok') throw new UsageError(`${path}: the file cannot be read`);
-      return wire.blob(fileBytesMax);
+      return (await wire.blob(fileBytesMax)).toString('utf8');
     },
     async ask() {
       lines.flush();
