@@ -30,7 +30,6 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VDI: vdiCalls,
   VIF: vifCalls,
   VM: { ...vmCalls, ...newBlobCalls.VM },
-  VLAN: vlanCalls,
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
   VLAN: vlanCalls,
