@@ -112,6 +112,7 @@ describe('what a schedule may be', () => {
     expect(await create({ schedule: { days: 'Monday' } })).toBe('INVALID_VALUE schedule:days Monday');
     expect(await create({ retained_snapshots: 11 })).toBe('INVALID_VALUE retained_snapshots 11');
     expect(await create({ type: 'snapshot_with_quiesce' })).toMatch(/^VALUE_NOT_SUPPORTED type snapshot_with_quiesce /);
+    expect(await pool.refusal('VMSS.create', {})).toMatch(/^FIELD_TYPE_ERROR /);
     expect(pool.db.count('VMSS')).toBe(0);
     const vmss = await newSchedule({ frequency: 'weekly', schedule: { hour: '3' } });
     expect(record(vmss)).toMatchObject({

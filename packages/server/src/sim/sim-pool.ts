@@ -3,7 +3,7 @@
  * beside the XenAPI. Nothing of it is on disk unless a store is handed in.
  */
 import { ManualClock, SeededRandom, type Ref } from '@xenolith/base';
-import { ModelDriver, ModelHost, parseHostAddress } from '@xenolith/host';
+import { ModelDriver, ModelHost, parseHostAddress, type SharedFiles } from '@xenolith/host';
 import type { WireValue } from '@xenolith/wire';
 import {
   HostError,
@@ -268,6 +268,7 @@ export class SimPool {
       secrets.goTo([s0, s1]);
     }
     const machines = new Map<string, ModelHost>();
+    const shared: SharedFiles = new Map();
     const extras = (): Readonly<Record<string, string>> => ({
       [clockKey]: String(clock.now()),
       [randomKey]: JSON.stringify([...random.position, ...secrets.position]),
@@ -279,7 +280,7 @@ export class SimPool {
       random,
       secrets,
       passwords: plainPasswords,
-      openHost: (address) => this.#openHost(address, clock, machines),
+      openHost: (address) => this.#openHost(address, clock, { machines, shared }),
       log,
       version,
       beforeCall: (method, args) => this.faults.strikeCall({ db: xapi.db, clock }, method, args),
@@ -287,7 +288,11 @@ export class SimPool {
     return { clock, store, machines, xapi };
   }
 
-  #openHost(text: string, clock: ManualClock, machines: Map<string, ModelHost>): HostDriver {
+  #openHost(
+    text: string,
+    clock: ManualClock,
+    { machines, shared }: { readonly machines: Map<string, ModelHost>; readonly shared: SharedFiles },
+  ): HostDriver {
     const parsed = parseHostAddress(text);
     if (!parsed.ok) throw new HostError('bad-config', `${text}: ${parsed.error.message}`);
     const address = parsed.value;
@@ -301,6 +306,7 @@ export class SimPool {
     if (known !== undefined) throw new HostError('bad-config', `there is another host ${hostname} already`);
     const machine = new ModelHost(address.shape, address.seed, clock, {
       failing: (operation) => this.faults.strikeOperation(hostname, operation),
+      shared,
     });
     machines.set(hostname, machine);
     return new ModelDriver(machine);

@@ -67,11 +67,6 @@ async function asSubtask(call: Call, step: Step, vm: Ref<'VM'>): Promise<void> {
 }
 
 export const vmApplianceCalls = {
-  create: ({ xapi }, { args }) => xapi.db.create('VM_appliance', args),
-  destroy: ({ xapi }, { self }) => {
-    xapi.db.get('VM_appliance', self);
-    xapi.db.destroy('VM_appliance', self);
-  },
   start: (call, { self, paused }) =>
     perform(call, self, {
       operation: 'start',
