@@ -43,14 +43,8 @@ async function capture(url: string | undefined, { user, scrambleNames }: Capture
 
 type Records = Readonly<Record<string, Readonly<Record<string, WireValue>>>>;
 
-/** What a pool of another release does not have, or does not let the account read, is left out. */
-const leftOut = new Set([
-  'MESSAGE_METHOD_UNKNOWN',
-  'UNKNOWN_METHOD',
-  'RBAC_PERMISSION_DENIED',
-  'NOT_IMPLEMENTED',
-  'MESSAGE_REMOVED',
-]);
+/** What a pool of another release does not have, or has no call for, is no loss. */
+const absent = new Set(['MESSAGE_METHOD_UNKNOWN', 'UNKNOWN_METHOD', 'NOT_IMPLEMENTED', 'MESSAGE_REMOVED']);
 
 async function readClasses(rpc: Rpc, names: readonly string[]): Promise<Record<string, Records>> {
   const classes: Record<string, Records> = {};
@@ -59,7 +53,9 @@ async function readClasses(rpc: Rpc, names: readonly string[]): Promise<Record<s
       const records = (await rpc.call(`${name}.get_all_records`)) as Records;
       if (Object.keys(records).length > 0) classes[name] = records;
     } catch (error) {
-      if (!(error instanceof ApiError) || !leftOut.has(error.code)) throw error;
+      if (!(error instanceof ApiError)) throw error;
+      if (absent.has(error.code)) continue;
+      if (error.code !== 'RBAC_PERMISSION_DENIED') throw error;
       process.stderr.write(`xenolith: ${name} is left out: ${error.message}\n`);
     }
   }
