@@ -5,6 +5,7 @@ export { gatherEvidence } from './doctor/dom0-evidence.ts';
 export { defaultModelShape, formatHostAddress, parseHostAddress, type HostAddressProblem } from './host-address.ts';
 export { ModelDriver } from './model/model-driver.ts';
 export { ModelHost, modelOperations, type ModelHostOptions, type ModelOperation } from './model/model-host.ts';
+export { modelBridge } from './model/model-facts.ts';
 export { modelDiskBytes } from './model/model-files.ts';
 export type { SharedFiles } from './model/model-files.ts';
 export { parseModelSpeed, usualModelSpeed } from './model/model-speed.ts';

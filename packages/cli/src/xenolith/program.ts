@@ -4,6 +4,7 @@ import { runHostNuma, type HostNumaOptions } from '../numa/host-numa.ts';
 import { rcText, runXe } from '../xe/program.ts';
 import { runXl } from '../xl/program.ts';
 import { benchCommand } from './bench-command.ts';
+import { captureCommand } from './capture-command.ts';
 import { completionScript } from './completion.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { experimentCommand } from './experiment-command.ts';
@@ -41,6 +42,7 @@ export function xenolithCommand(): Command {
       const { runSim } = await import('@xenolith/server/sim');
       await runSim(options);
     });
+  program.addCommand(captureCommand());
   program.addCommand(labCommand());
   program.addCommand(hostCommand());
   program.addCommand(experimentCommand());

@@ -4,6 +4,7 @@
  * model has (repositories of other types, GPUs, patches) stays as records.
  */
 import { gibBytes, mibBytes } from '@xenolith/base';
+import { modelBridge } from '@xenolith/host';
 import type { WireValue } from '@xenolith/wire';
 import { classTable, classTables, type StoredRow } from '@xenolith/xapi';
 import type { StoreContent } from './sim-store.ts';
@@ -22,8 +23,10 @@ export interface Inventory {
 /** Not part of an inventory: what belongs to logins and to work under way, secrets, and what each pool has alike. */
 const leftOut = new Set(['session', 'task', 'event', 'user', 'secret', 'role', 'blob']);
 
-/** The classes that a capture asks for. */
-export const inventoryClasses: readonly string[] = Object.keys(classTables).filter((name) => !leftOut.has(name));
+/** The classes that a capture asks for: those that have objects. */
+export const inventoryClasses: readonly string[] = Object.values(classTables)
+  .filter(({ name, inDatabase }) => inDatabase && !leftOut.has(name))
+  .map(({ name }) => name);
 
 /** What is wrong with an inventory, in a sentence. */
 export class InventoryError extends Error {
@@ -78,11 +81,13 @@ export function contentFrom(inventory: Inventory, seed: number): StoreContent {
     if (leftOut.has(name) || !Object.hasOwn(classTables, name)) continue;
     const { fields: known } = classTable(name);
     for (const [ref, record] of Object.entries(records)) {
-      const fields = Object.fromEntries(
+      const fields: Record<string, WireValue> = Object.fromEntries(
         Object.entries(record)
           .filter(([field]) => Object.hasOwn(known, field))
           .map(([field, value]) => [field, storedValue(known[field]?.type ?? 'string', value)]),
       );
+      // A model has one bridge, and every network leads to it.
+      if (name === 'network') fields['bridge'] = modelBridge;
       if (rows.has(ref)) throw new InventoryError(`two objects have the reference ${ref}`);
       rows.set(ref, { ref, class: name, fields });
     }
