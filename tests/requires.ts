@@ -43,6 +43,7 @@ const tools = {
   ministat: { package: 'ministat' },
   pbzip2: { package: 'pbzip2' },
   make: { package: 'make' },
+  cc: { package: 'gcc', probe: ['sh', '-c', 'command -v cc && test -e "$(cc -print-file-name=libc.a)"'] },
   postgres: { package: 'postgresql', probe: ['sh', '-c', 'ls /usr/lib/postgresql/*/bin/pgbench'] },
 } as const satisfies Readonly<Record<string, Tool>>;
 
@@ -70,6 +71,7 @@ export const groups: readonly { readonly what: string; readonly needs: readonly 
     what: 'tests on real Xen in QEMU (tests/lab)',
     needs: labNeeds,
   },
+  { what: 'a campaign in guests (tests/lab)', needs: [...labNeeds, 'cc'] },
   { what: 'the Python client (tests/api)', needs: ['python3', 'XenAPI.py'] },
   { what: 'Ansible (tests/api)', needs: ['ansible-playbook', 'XenAPI.py'] },
   { what: 'the fencing agent (tests/api)', needs: ['fence_xenapi'] },

@@ -57,7 +57,7 @@ export const cleanScript = `${cleanFunctions}clean`;
 
 /**
  * Says `ready` when nothing of an earlier campaign of this name is left, and stays: one keeper a name. At the line `done` on its standard input it
- * cleans up and ends. Where that ends without it, what the campaign had begun on the host may still come: it is waited for.
+ * cleans up and ends. Where that ends without it, what the campaign had begun on the host may still come: it is waited for, in looks that are `$pause` seconds apart. `$name` is the campaign's.
  */
 export const keeperScript = `trap '' HUP TERM INT PIPE
 exec 9>"/run/lock/$name" || exit
@@ -78,7 +78,7 @@ else
   while [ $quiet -lt 6 ] && [ $looks -lt 60 ]; do
     if is_dirty; then tidy; quiet=0; else quiet=$((quiet + 1)); fi
     looks=$((looks + 1))
-    sleep 2 9>&-
+    sleep "$pause" 9>&-
   done
 fi
 rm -rf "$dir"
