@@ -240,7 +240,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   },
   host_crashdump: { '*': 'crashes of hosts are not collected' },
   crashdump: { '*': 'crashes of VMs are not kept in disks' },
-  network: { '*': later, create_new_blob: 'blobs are not built yet' },
   VIF: {
     '*': 'tagged trunks need a virtual switch, networks are bridges of Linux',
     configure_ipv4: 'guests are told their addresses by their network or by cloud-init',
