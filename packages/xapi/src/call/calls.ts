@@ -32,7 +32,6 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VM: { ...vmCalls, ...newBlobCalls.VM },
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
-  VLAN: vlanCalls,
   auth: authCalls,
   blob: blobCalls,
   cpupool: cpupoolCalls,
