@@ -5,7 +5,7 @@ import { bootableGuests } from '../bootable-guests.ts';
 import type { ModelCpupools } from './model-cpupools.ts';
 
 /** The one bridge that a modelled host boots with, with its one network card as a port. */
-const modelBridge = 'xenbr0';
+export const modelBridge = 'xenbr0';
 
 /** The interfaces that a modelled host boots with. */
 export const modelInterfaces = (mac: string): readonly InterfaceFacts[] => [

@@ -32,6 +32,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VM: { ...vmCalls, ...newBlobCalls.VM },
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
+  VLAN: vlanCalls,
   auth: authCalls,
   blob: blobCalls,
   cpupool: cpupoolCalls,
