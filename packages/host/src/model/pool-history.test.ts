@@ -26,7 +26,7 @@ async function replayable(seed: number): Promise<string> {
 if (only !== undefined) {
   test(`the history of seed ${only}`, async () => {
     const { lines } = await poolHistory(Number(only), stepCount);
-    process.stdout.write(`${lines.map((line, at) => `${String(at + 1).padStart(4)} ${line}\n`).join('')}`);
+    process.stdout.write(lines.map((line, at) => `${String(at + 1).padStart(4)} ${line}\n`).join(''));
     expect(await replayable(Number(only))).toBe('');
   });
 } else {

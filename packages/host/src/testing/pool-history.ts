@@ -39,7 +39,7 @@ type State = RecordOf<'VM'>['power_state'];
 const [halted, running, paused, suspended]: readonly State[] = ['Halted', 'Running', 'Paused', 'Suspended'];
 
 /** Calls on a VM, what they need beside it, and the states that they are mostly tried in. `host` is one of the hosts. */
-const vmCalls: readonly (readonly [string, readonly (WireValue | 'host')[], readonly (State | undefined)[]])[] = [
+const vmCalls: readonly (readonly [string, readonly WireValue[], readonly (State | undefined)[]])[] = [
   ['VM.start', [false, false], [halted]],
   ['VM.start', [true, false], [halted]],
   ['VM.start_on', ['host', false, false], [halted]],
