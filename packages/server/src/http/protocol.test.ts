@@ -87,7 +87,7 @@ describe('routes', () => {
     ['OPTIONS / HTTP/1.1', 200, undefined, ''],
     ['OPTIONS /jsonrpc HTTP/1.1', 200, undefined, ''],
     ['OPTIONS * HTTP/1.1', 200, undefined, ''],
-    ['PUT / HTTP/1.1', 501, 'text/html', 'no PUT'],
+    ['PUT / HTTP/1.1', 404, 'text/html', 'no such page'],
     ['DELETE /x HTTP/1.1', 501, 'text/html', 'no DELETE'],
     ['CONNECT /elsewhere HTTP/1.1', 404, 'text/html', ''],
     ['CONNECT /console?uuid=x HTTP/1.1', 401, 'text/html', 'session_id'],
