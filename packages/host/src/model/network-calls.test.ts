@@ -98,7 +98,6 @@ describe('a network without a PIF', () => {
       ['network.attach', [foreign, pool.host(1)], `HOST_CANNOT_ATTACH_NETWORK ${pool.host(1)} ${foreign}`],
       ['VIF.move', [vif, foreign], `HOST_CANNOT_ATTACH_NETWORK ${pool.host(1)} ${foreign}`],
       ['network.set_default_locking_mode', [network, 'disabled'], `VIF_IN_USE ${network} ${vif}`],
-      ['network.create_new_blob', [network, 'x', '', false], 'NOT_IMPLEMENTED network.create_new_blob'],
     ];
     for (const [method, args, refusal] of table)
       expect(await pool.refusal(method, ...(args as never[])), method).toBe(refusal);

@@ -132,7 +132,14 @@ export async function introduceDisk(work: Work, disk: KnownDisk): Promise<Ref<'V
     if (isKnown) throw new XapiError('LOCATION_NOT_UNIQUE', SR, location);
     const { name_label, name_description, type, sharable, read_only, other_config } = disk;
     const vdi = db.create('VDI', {
-      ...{ SR, location, name_label, name_description, type, sharable, read_only, other_config },
+      SR,
+      location,
+      name_label,
+      name_description,
+      type,
+      sharable,
+      read_only,
+      other_config,
       ...(uuid === '' ? {} : { uuid }),
       xenstore_data: disk.xenstore_data ?? {},
       sm_config: disk.sm_config ?? {},
