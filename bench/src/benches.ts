@@ -1,4 +1,5 @@
 import { allRecordsJson, allRecordsXml } from './all-records.ts';
+import { apiPeers } from './api-peers.ts';
 import type { Bench } from './bench.ts';
 import { cheapRead } from './cheap-read.ts';
 import { heapHold } from './heap-hold.ts';
@@ -13,6 +14,7 @@ import { schedulerGrowth } from './scheduler-growth.ts';
 import { squeeze } from './squeeze.ts';
 import { npmStart, xeVmList } from './start-up.ts';
 import { vmStart } from './vm-start.ts';
+import { xmlRpcPeer } from './xml-rpc-peer.ts';
 
 /** All benchmarks, quick ones first. */
 export const benches: readonly Bench[] = [
@@ -31,5 +33,7 @@ export const benches: readonly Bench[] = [
   ministat,
   xeVmList,
   npmStart,
+  apiPeers,
+  xmlRpcPeer,
   vmStart,
 ];

@@ -93,3 +93,15 @@ export async function load(target: Target, count: number, connections: number): 
   for (const connection of connected) connection.close();
   return count / seconds;
 }
+
+/** A kept-alive connection to one path, for one request at a time. */
+export async function exchanger(
+  port: number,
+  path: string,
+): Promise<{ readonly post: (body: string) => Promise<Buffer>; readonly close: () => void }> {
+  const connection = await open(port);
+  return {
+    post: (body) => connection.exchange(requestText({ port, path, body })),
+    close: () => connection.close(),
+  };
+}
