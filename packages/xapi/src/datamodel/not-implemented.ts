@@ -256,7 +256,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   SR: {
     '*': later,
     make: deprecated,
-    create_new_blob: 'blobs are not built yet',
   },
   LVHD: { '*': 'repositories on LVM are not built in' },
   VDI: {
