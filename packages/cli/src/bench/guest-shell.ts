@@ -54,6 +54,7 @@ export async function openGuestShell(
   const listener = new Listener(name, console);
   const end = (): void => listener.close();
   signal.addEventListener('abort', end);
+  if (signal.aborted) end();
   const nonce = randomBytes(8).toString('hex');
   const deadline = performance.now() + limitMs;
   const promptly = /[#$>] *$/;
