@@ -12,6 +12,7 @@ import { XlDriver } from './xl/xl-driver.ts';
  * The driver for a host of any kind. It does nothing until it is told to connect.
  * @param options.programDirectory where this machine has the plugins and extensions of modelled hosts
  * @param options.shared what modelled hosts have under `/shared` together
+ * @param options.patienceMs how long a host may be silent before its connection counts as lost; 8 s where absent
  * @param options.modelSpeed how fast the time of modelled hosts goes, by the clock; 1 where absent
  */
 export function openHost(
@@ -19,11 +20,12 @@ export function openHost(
   options: {
     readonly clock: Clock;
     readonly modelSpeed?: number;
+    readonly patienceMs?: number;
     readonly programDirectory?: string;
     readonly shared?: SharedFiles;
   },
 ): HostDriver {
-  const { clock, modelSpeed = usualModelSpeed, programDirectory, shared } = options;
+  const { clock, patienceMs, modelSpeed = usualModelSpeed, programDirectory, shared } = options;
   switch (address.kind) {
     case 'model':
       return new ModelDriver(
@@ -36,7 +38,7 @@ export function openHost(
     case 'local':
       return new XlDriver(new LocalTransport(clock), clock);
     case 'ssh':
-      return new XlDriver(new SshTransport(address, clock), clock);
+      return new XlDriver(new SshTransport(address, clock, { patienceMs }), clock);
     default:
       return unreachable(address);
   }

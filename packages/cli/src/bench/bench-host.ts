@@ -38,6 +38,9 @@ export interface GuestMaker {
   readonly transport: Transport;
 }
 
+/** A host that is measured may be kept so busy that it says nothing for a while. */
+const patienceMs = 60_000;
+
 interface Found {
   readonly address: HostAddress;
   readonly label: string;
@@ -93,7 +96,7 @@ export async function openBenchHost(host: CampaignHost, directory: string, signa
     if (error instanceof LabError) throw new BenchError(error.message, { cause: error });
     throw error;
   });
-  const transport = transportTo(address, systemClock);
+  const transport = transportTo(address, systemClock, { patienceMs });
   await telling(label, () => transport.open());
   try {
     const place = hostPlace(label, transport, signal);
@@ -130,7 +133,7 @@ async function openMaker(
   name: string,
 ): Promise<GuestMaker & { readonly keeper: Keeper }> {
   const keeper = await telling(label, () => startKeeper(transport, label, name));
-  const driver = openHost(address, { clock: systemClock });
+  const driver = openHost(address, { clock: systemClock, patienceMs });
   try {
     const facts = await telling(label, () => driver.connect());
     return { driver, facts, name, transport, keeper };

@@ -15,7 +15,7 @@ import {
 } from '@xenolith/experiments/campaign';
 import { systemRandom } from '@xenolith/server';
 import { shellQuote } from '@xenolith/wire';
-import type { BootableGuest, DomainConfig, DomainIdentity } from '@xenolith/xapi';
+import { HostError, type BootableGuest, type DomainConfig, type DomainIdentity } from '@xenolith/xapi';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
 import type { BenchHost, GuestMaker } from './bench-host.ts';
 import { farHead, timedScript, withEnvironment } from './far-command.ts';
@@ -58,9 +58,6 @@ export interface GuestOutcome {
 export async function runInGuests(run: GuestRun, step: Step): Promise<GuestOutcome> {
   const maker = await run.host.guests();
   const shells: GuestShell[] = [];
-  // Whoever waits for a guest hears of its end.
-  const interrupt = (): void => shells.forEach((each) => each.close());
-  run.signal.addEventListener('abort', interrupt);
   try {
     return await telling(run.host.place.name, () => bootAndRun(run, maker, step, shells));
   } catch (error) {
@@ -68,7 +65,6 @@ export async function runInGuests(run: GuestRun, step: Step): Promise<GuestOutco
     if (!(error instanceof BenchError)) throw error;
     return failed(error.message, run.host.dom0);
   } finally {
-    run.signal.removeEventListener('abort', interrupt);
     for (const each of shells) each.close();
     await tidy(maker, run.host.place.name);
   }
@@ -118,7 +114,12 @@ async function bootAndRun(run: GuestRun, maker: GuestMaker, step: Step, shells: 
   // One after the other: others that do the same would only make it slower, and some guests do not share well.
   for (const guest of guests) {
     await driver.unpause(guest.domain);
-    const guestShell = await openGuestShell(guest.name, await driver.openConsole(guest.domain), bootLimitMs);
+    const guestShell = await openGuestShell(
+      guest.name,
+      await driver.openConsole(guest.domain),
+      bootLimitMs,
+      run.signal,
+    );
     shells.push(guestShell);
     const place = guestPlace(guest.name, guestShell);
     const { armed, ...facts } = await makeReady(run, place, guestShell, step);
@@ -137,7 +138,7 @@ async function makePool(
   { scheduler, pcpus, timesliceMs }: Extract<GuestPool, { kind: 'own' }>,
 ): Promise<void> {
   const { scheduling } = driver;
-  const pools = await scheduling.cpupools();
+  const pools = await patiently(() => scheduling.cpupools());
   const taken = pcpus.map((pcpu) => {
     const pool = pools.find((each) => each.pcpus.includes(pcpuId(pcpu)));
     if (pool === undefined) throw new BenchError(`pCPU ${pcpu} is in no cpupool of ${place.name}`);
@@ -150,9 +151,22 @@ async function makePool(
     'a note of what is taken',
     shell('printf %s "$LINES" >"$FILE" && sync', { LINES: lines, FILE: takenFile(name) }),
   );
-  for (const { pcpu, pool } of taken) await scheduling.removePcpu(pool, pcpu);
-  await scheduling.createCpupool({ name, scheduler, pcpus: taken.map(({ pcpu }) => pcpu) });
-  if (timesliceMs !== undefined) await scheduling.setCpupoolParameters(name, { tsliceMs: timesliceMs });
+  for (const { pcpu, pool } of taken) await patiently(() => scheduling.removePcpu(pool, pcpu));
+  await patiently(() => scheduling.createCpupool({ name, scheduler, pcpus: taken.map(({ pcpu }) => pcpu) }));
+  if (timesliceMs !== undefined) {
+    await patiently(() => scheduling.setCpupoolParameters(name, { tsliceMs: timesliceMs }));
+  }
+}
+
+/** Each of these looks at the host before it does anything, and a host that is busy, or emulated, may take too long for that. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === 3 || !(error instanceof HostError) || error.code !== 'timeout') throw error;
+    }
+  }
 }
 
 async function createGuests(run: GuestRun, maker: GuestMaker): Promise<readonly Guest[]> {

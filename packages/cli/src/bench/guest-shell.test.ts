@@ -9,6 +9,7 @@ import { timedScript } from './far-command.ts';
 import { openGuestShell, outcomeScript } from './guest-shell.ts';
 
 const open: HostConsole[] = [];
+const never = new AbortController().signal;
 afterEach(() => {
   for (const each of open.splice(0)) each.close();
 });
@@ -32,7 +33,7 @@ const scriptOf = (argv: readonly string[]): string =>
 
 describe('a shell at a console', () => {
   test('runs scripts of any length, and their outcome is told as it is', async () => {
-    const shell = await openGuestShell('guest', await consoleOf('echo booting; PS1="~ # " exec sh -i'), 20_000);
+    const shell = await openGuestShell('guest', await consoleOf('echo booting; PS1="~ # " exec sh -i'), 20_000, never);
     const long = 'x'.repeat(5000);
     const go = await shell.arm(
       scriptOf(['sh', '-c', `printf '%s|' "$@" "$WORD" "$PWD"; cat; echo bad >&2; exit 7`, 'sh', long]),
@@ -53,13 +54,13 @@ describe('a shell at a console', () => {
   });
 
   test('that ends is an error with the last that was said', async () => {
-    await expect(openGuestShell('guest', await consoleOf('echo panic; exit'), 20_000)).rejects.toThrow(
+    await expect(openGuestShell('guest', await consoleOf('echo panic; exit'), 20_000, never)).rejects.toThrow(
       new BenchError('guest has ended: panic'),
     );
   });
 
   test('that does not answer in time is an error', async () => {
-    await expect(openGuestShell('guest', await consoleOf('echo "login: "; sleep 100'), 500)).rejects.toThrow(
+    await expect(openGuestShell('guest', await consoleOf('echo "login: "; sleep 100'), 500, never)).rejects.toThrow(
       /^guest: no shell answered at its console within 1 s: login:/,
     );
   });

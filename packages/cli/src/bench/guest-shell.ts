@@ -42,10 +42,19 @@ echo "${mark} $nonce end"
 /**
  * Waits until a shell answers at the console.
  * @param limitMs how long the guest may take to boot
+ * @param signal ends every waiting, as if the guest had ended
  * @throws BenchError with the last of what it said
  */
-export async function openGuestShell(name: string, console: HostConsole, limitMs: number): Promise<GuestShell> {
+export async function openGuestShell(
+  name: string,
+  console: HostConsole,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<GuestShell> {
   const listener = new Listener(name, console);
+  const end = (): void => listener.close();
+  signal.addEventListener('abort', end);
+  if (signal.aborted) end();
   const nonce = randomBytes(8).toString('hex');
   const deadline = performance.now() + limitMs;
   const promptly = /[#$>] *$/;
@@ -93,7 +102,10 @@ export async function openGuestShell(name: string, console: HostConsole, limitMs
         return outcomeOf(name, nonce, text ?? '');
       };
     },
-    close: () => listener.close(),
+    close: () => {
+      signal.removeEventListener('abort', end);
+      listener.close();
+    },
   };
 }
 

@@ -24,14 +24,19 @@ export async function onControlDomain<T>(
 
 /**
  * The way to a control domain's shell, not yet opened.
+ * @param options.patienceMs how long the host may be silent before its connection counts as lost; 8 s where absent
  * @throws HostError bad-config for a model, which has no shell
  */
-export function transportTo(address: HostAddress, clock: Clock): Transport {
+export function transportTo(
+  address: HostAddress,
+  clock: Clock,
+  options: { readonly patienceMs?: number } = {},
+): Transport {
   switch (address.kind) {
     case 'local':
       return new LocalTransport(clock);
     case 'ssh':
-      return new SshTransport(address, clock);
+      return new SshTransport(address, clock, options);
     case 'model':
       throw new HostError('bad-config', 'a modelled host has no control domain with a shell');
     default:

@@ -19,10 +19,10 @@ import { Turnstile } from './turnstile.ts';
 /** How often a sign of life is asked for on a quiet connection. */
 const keepaliveMs = 2000;
 /**
- * Ticks of {@link keepaliveMs} in a row without a single byte from the host after which it counts as dead: 8 s.
- * Ticks rather than elapsed time: when it is this process that was stopped for a while, that is no sign of the host's.
+ * How long a host may be without a single byte before it counts as dead, unless more patience is asked for. It is counted in ticks of {@link keepaliveMs}:
+ * ticks rather than elapsed time: when it is this process that was stopped for a while, that is no sign of the host's.
  */
-const silentTicksLimit = 4;
+const usualPatienceMs = 4 * keepaliveMs;
 /** For TCP, key exchange and login together; an emulated host under load has been seen to take 6 s. */
 const connectLimitMs = 15_000;
 /**
@@ -48,10 +48,13 @@ export class SshTransport implements Transport {
   readonly name: string;
   readonly #address: SshAddress;
   readonly #clock: Clock;
+  readonly #silentTicksLimit: number;
   readonly #lost = new Signal<string>();
   #connection: Connection | undefined;
 
-  constructor(address: SshAddress, clock: Clock) {
+  /** @param options.patienceMs how long the host may be silent before it counts as dead: 8 s unless it is said */
+  constructor(address: SshAddress, clock: Clock, options: { readonly patienceMs?: number | undefined } = {}) {
+    this.#silentTicksLimit = Math.ceil((options.patienceMs ?? usualPatienceMs) / keepaliveMs);
     this.#address = address;
     this.#clock = clock;
     this.name = `ssh ${address.user}@${address.hostname}:${address.port}`;
@@ -203,8 +206,8 @@ export class SshTransport implements Transport {
       timer = this.#clock.after(keepaliveMs, () => {
         if (connection.lostReason !== undefined) return;
         silentTicks++;
-        if (silentTicks >= silentTicksLimit) {
-          lose(`the host has been silent for ${(silentTicksLimit * keepaliveMs) / 1000} s`);
+        if (silentTicks >= this.#silentTicksLimit) {
+          lose(`the host has been silent for ${(this.#silentTicksLimit * keepaliveMs) / 1000} s`);
         } else tick();
       });
     };
