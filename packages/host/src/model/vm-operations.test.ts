@@ -89,7 +89,7 @@ async function everyAnswerIsTheList(pool: ModelPool, vm: Ref<'VM'>): Promise<voi
   expect(enums.vm_operations.filter((_, index) => answers[index]?.ok === true).sort()).toEqual(listed);
 }
 
-test('over random operations begun while others are under way', { timeout: 60_000 }, async () => {
+test('over random operations begun while others are under way', { timeout: 180_000 }, async () => {
   // A provision writes the list of what the VM accepts a moment after it has stopped being a template.
   const indexes = calls.flatMap(([operation], index) => (operation === 'provision' ? [] : [index]));
   const step = fc.record({ index: fc.constantFrom(...indexes), waitMs: fc.constantFrom(0, 0, 0, 500, 5000) });
