@@ -91,7 +91,7 @@ describe.skipIf(skip)('a campaign in guests', () => {
       });
       expect(plain).toMatchObject({ said: expect.stringContaining('PV spinlocks disabled') });
       expect(plain?.machine.kernel.commandLine).toContain('nopvspin');
-      // Twenty times as much was seen.
+      // Ten times as much was seen on a busy machine.
       expect(pv?.value).toBeGreaterThan(2 * plain!.value!);
       expect(existsSync(file('small/report.html'))).toBe(true);
       expect(await left()).toEqual(tidy);
