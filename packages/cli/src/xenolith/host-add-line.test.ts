@@ -12,9 +12,9 @@ test('the line that adds a host of the lab can be pasted into a shell', () => {
 
 test('completion follows the commands', () => {
   const script = completionScript(xenolithCommand());
-  expect(script).toContain("'') words='up lab host experiment doctor ministat bench xl completion' ;;");
+  expect(script).toContain("'') words='up sim capture lab host experiment doctor ministat bench xl completion' ;;");
   expect(script).toContain("'lab') words='up status ssh console validate down' ;;");
-  expect(script).toContain("'bench run') words='--directory --plan --json'");
+  expect(script).toContain("'bench run') words='--directory --rounds --plan --json'");
   expect(script).toContain("'doctor') words='--identity-file --known-hosts-file --dom0-memory --apply --json' ;;");
   expect(script).toContain("'ministat') words='-A -n -s -C -c -d -w --json' ;;");
   expect(script).toContain("'lab up') words='--hosts --nodes --cpus --memory --dom0-mem --add' ;;");
