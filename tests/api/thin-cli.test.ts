@@ -1,4 +1,5 @@
 /** The thin CLI protocol, spoken to a model pool as the stock `xe` speaks it. */
+import { createPool } from '@xenolith/server/sim';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startModelPool, type ModelPool } from './model-pool.ts';
 import { cliRequest, rawCli, thinCli, type ThinCliAsk, type ThinCliEnd } from './thin-cli-client.ts';
@@ -121,6 +122,16 @@ describe('who asks', () => {
     }
     const stranger = await thinCli({ url: pool.url, lines: ['session_id=OpaqueRef:none', 'host-list'] });
     expect(stranger.stderr).toContain('SESSION_INVALID');
+  });
+
+  test('in a simulated pool its calls are in the log as every client’s', async () => {
+    await using sim = await createPool({ hosts: 1, vms: 1, seed: 1 });
+    const login = [`username=${sim.username}`, `password=${sim.password}`];
+    expect(await thinCli({ url: sim.url, lines: ['host-list', '--minimal', ...login] })).toMatchObject({ code: 0 });
+    const calls = (await (await fetch(`${sim.url}/_sim/calls`)).json()) as readonly { readonly method: string }[];
+    expect(calls.map(({ method }) => method)).toEqual(
+      expect.arrayContaining(['session.login_with_password', 'host.get_all_records']),
+    );
   });
 
   test('a key of the command that is called as the login is the command’s', async () => {

@@ -4,6 +4,7 @@ import type { WireValue } from '@xenolith/wire';
 import type { Origin, Xapi } from '@xenolith/xapi';
 import { ApiError, parseJson, type Rpc } from '@xenolith/xe';
 import { jsonEncoding } from './encode.ts';
+import type { CallXapi } from './rpc.ts';
 import type { Login } from './thin-cli-arguments.ts';
 
 export interface LocalSession extends Rpc {
@@ -16,9 +17,13 @@ export interface LocalSession extends Rpc {
  * Logs in, or goes on with a session. The first call tells whether it is one.
  * @throws ApiError SESSION_AUTHENTICATION_FAILED
  */
-export async function localSession(xapi: Xapi, login: Login, origin: Origin): Promise<LocalSession> {
+export async function localSession(
+  { xapi, call: callXapi }: { readonly xapi: Xapi; readonly call: CallXapi },
+  login: Login,
+  origin: Origin,
+): Promise<LocalSession> {
   const call = async (method: string, params: readonly WireValue[]): Promise<WireValue> => {
-    const answer = await xapi.call({ method, params, origin });
+    const answer = await callXapi({ method, params, origin });
     if (!answer.ok) throw new ApiError(answer.error);
     // Through text, as over the network: commands see what every client sees.
     return parseJson(jsonEncoding.value(answer.type, answer.value)) as WireValue;

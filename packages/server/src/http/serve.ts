@@ -116,5 +116,5 @@ export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpH
     });
   };
 
-  return { request, expectation, unmet, upgrades, tunnel, thinCli: thinCliServer({ xapi, limits, log }) };
+  return { request, expectation, unmet, upgrades, tunnel, thinCli: thinCliServer({ xapi, ...rpc }) };
 }

@@ -19,6 +19,7 @@ import {
 } from '@xenolith/xe';
 import type { HttpLimits } from './limits.ts';
 import { rawRefusal } from './refuse.ts';
+import type { CallXapi } from './rpc.ts';
 import { parseThinCliBody, type ThinCliRequest } from './thin-cli-arguments.ts';
 import { ThinCliSocket } from './thin-cli-socket.ts';
 import { localSession, type LocalSession } from './local-session.ts';
@@ -27,6 +28,8 @@ export const thinCliPath = '/cli';
 
 export interface ThinCliOptions {
   readonly xapi: Xapi;
+  /** Carries requests out. */
+  readonly call: CallXapi;
   readonly limits: HttpLimits;
   readonly log: Log;
 }
@@ -100,7 +103,7 @@ async function run(options: ThinCliOptions, wire: ThinCliSocket, request: ThinCl
       lines.write(await helpText(line.values.has('all') ? ['all'] : line.words));
       return 0;
     }
-    session = await localSession(options.xapi, request.login, request.origin);
+    session = await localSession(options, request.login, request.origin);
     const command = await preparedCommand(line.command, line);
     await runCommand(command, line, session, terminal(wire, lines, session));
     return 0;
