@@ -16,7 +16,8 @@ export interface Workspace {
   close(): Promise<void>;
 }
 
-const lookLimitSeconds = 60;
+/** In an overcommitted guest on an emulated host a second's work takes minutes. */
+const lookLimitSeconds = 300;
 
 /** A script for the place's shell, for what is not measured. */
 export const shell = (
