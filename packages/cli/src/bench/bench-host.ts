@@ -151,7 +151,7 @@ interface Keeper {
 
 /** It is no command under the guard, which would kill it ten seconds after the end of its standard input. */
 async function startKeeper(transport: Transport, label: string, name: string): Promise<Keeper> {
-  const text = `${farHead}name=${name}; pause=2; export name pause; exec setsid -w ${shellCommand(['/bin/sh', '-c', keeperScript])}`;
+  const text = `${farHead}name=${name}; pause=2 looks=60; export name pause looks; exec setsid -w ${shellCommand(['/bin/sh', '-c', keeperScript])}`;
   const channel: Channel = await transport.start(text, { terminal: false });
   let said = '';
   const ended = new Promise<{ readonly exitCode?: number; readonly stderr: string }>((resolve) => {

@@ -21,7 +21,7 @@ import type { BenchHost, GuestMaker } from './bench-host.ts';
 import { farHead, timedScript, withEnvironment } from './far-command.ts';
 import type { GuestArchive } from './guest-files.ts';
 import { openGuestShell, outcomeScript, type GuestShell } from './guest-shell.ts';
-import { cleanScript, keptDirectory, takenFile } from './host-keeper.ts';
+import { cleanScript, keptDirectory, takenFile, takenText } from './host-keeper.ts';
 import { telling } from './host-place.ts';
 import type { Place, PlaceCommand } from './place.ts';
 import { openStage } from './stage.ts';
@@ -142,16 +142,15 @@ async function makePool(
   const taken = pcpus.map((pcpu) => {
     const pool = pools.find((each) => each.pcpus.includes(pcpuId(pcpu)));
     if (pool === undefined) throw new BenchError(`pCPU ${pcpu} is in no cpupool of ${place.name}`);
-    return { pcpu: pcpuId(pcpu), pool: pool.name };
+    return { pcpu: pcpuId(pcpu), pool };
   });
   // Before anything is taken: whoever tidies up reads it.
-  const lines = taken.map(({ pcpu, pool }) => `${pcpu} ${pool}\n`).join('');
   await mustRun(
     place,
     'a note of what is taken',
-    shell('printf %s "$LINES" >"$FILE" && sync', { LINES: lines, FILE: takenFile(name) }),
+    shell('printf %s "$LINES" >"$FILE" && sync', { LINES: takenText(taken), FILE: takenFile(name) }),
   );
-  for (const { pcpu, pool } of taken) await patiently(() => scheduling.removePcpu(pool, pcpu));
+  for (const { pcpu, pool } of taken) await patiently(() => scheduling.removePcpu(pool.name, pcpu));
   await patiently(() => scheduling.createCpupool({ name, scheduler, pcpus: taken.map(({ pcpu }) => pcpu) }));
   if (timesliceMs !== undefined) {
     await patiently(() => scheduling.setCpupoolParameters(name, { tsliceMs: timesliceMs }));

@@ -1,10 +1,11 @@
-/** The keeper's script under a real shell, with an `xl` whose domains and cpupools are lines of files. */
-import { execFileSync, spawn } from 'node:child_process';
+/** The keeper's script under a real shell, with an `xl` whose domains and cpupools are lines of files, and a `sleep` that takes no time. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pcpuId } from '@xenolith/base';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { keeperScript, keptDirectory, keptName, takenFile } from './host-keeper.ts';
+import { cleanScript, keeperScript, keptDirectory, keptName, takenFile, takenText } from './host-keeper.ts';
 
 const xl = `#!/bin/sh
 cd "$STATE" || exit 1
@@ -12,11 +13,20 @@ echo "$*" >>calls
 case $1 in
   list) echo 'Name  ID  Mem VCPUs State Time(s)'; cat domains ;;
   destroy) grep -v " $2 " domains >next; mv next domains ;;
-  cpupool-list) echo 'Name               CPU list'; cat pools ;;
+  cpupool-list)
+    echo 'Name               CPU list'
+    while read -r pool pcpus; do [ $# -eq 3 ] && [ "$3" != "$pool" ] || printf '%-19s%s\\n' "$pool" "$pcpus"; done <pools ;;
   cpupool-destroy) grep -v "^$2 " pools >next; mv next pools ;;
   cpupool-cpu-add) sed "s/^\\($2 .*\\)/\\1,$3/" pools >next; mv next pools ;;
-  sched-credit) [ $# -gt 4 ] || echo "Cpupool $4: tslice=30ms ratelimit=1000us" ;;
+  # A removal of a pCPU that goes on at the same time has the longest timeslice set.
+  sched-credit) [ $# -gt 4 ] || echo "Cpupool $4: tslice=1000ms ratelimit=1000us" ;;
 esac
+`;
+/** At the second one a removal that was begun before the campaign was killed comes to its end. */
+const sleep = `#!/bin/sh
+cd "$STATE" || exit 1
+echo x >>sleeps
+[ ! -e late ] || [ "$(wc -l <sleeps)" -ne 2 ] || mv late pools
 `;
 
 let directory = '';
@@ -25,7 +35,8 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'xenolith-keeper-'));
   name = keptName(directory);
   writeFileSync(join(directory, 'xl'), xl);
-  chmodSync(join(directory, 'xl'), 0o755);
+  writeFileSync(join(directory, 'sleep'), sleep);
+  for (const program of ['xl', 'sleep']) chmodSync(join(directory, program), 0o755);
   write('domains', 'Domain-0  0  1024  1  r-----  1.0\nbench-other-1  4  128  1  -b----  1.0\n');
   write('pools', 'Pool-0  0,1,2,3\n');
 });
@@ -39,14 +50,19 @@ const write = (file: string, text: string): void => writeFileSync(join(directory
 const read = (file: string): string => readFileSync(join(directory, file), 'utf8');
 const keeper = (): { readonly command: string; readonly env: NodeJS.ProcessEnv } => ({
   command: keeperScript,
-  env: { ...process.env, STATE: directory, name, pause: '0.1', PATH: `${directory}:${process.env['PATH']}` },
+  env: { ...process.env, STATE: directory, name, pause: '2', looks: '9', PATH: `${directory}:${process.env['PATH']}` },
 });
+
+const taken = takenText([
+  { pcpu: pcpuId(2), pool: { name: 'Pool-0', scheduler: 'credit', parameters: { tsliceMs: 30 } } },
+  { pcpu: pcpuId(3), pool: { name: 'Pool-0', scheduler: 'credit', parameters: { tsliceMs: 30 } } },
+]);
 
 function leaveBehind(): void {
   write('domains', `${read('domains')}${name}-1  5  128  4  r-----  1.0\n${name}-2  6  128  4  --p---  0.0\n`);
   write('pools', `Pool-0  0,1\n${name}  2,3\n`);
   mkdirSync(keptDirectory(name), { recursive: true });
-  writeFileSync(takenFile(name), '2 Pool-0\n3 Pool-0\n');
+  writeFileSync(takenFile(name), taken);
   writeFileSync(join(keptDirectory(name), '1.disk'), 'disk');
 }
 
@@ -86,12 +102,87 @@ describe('the keeper', () => {
     expect(existsSync(keptDirectory(name))).toBe(false);
   });
 
+  test('gives back a pCPU that is taken when the campaign is gone, and waits for such', async () => {
+    const { command, env } = keeper();
+    const child = spawn('/bin/sh', ['-c', command], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    writeFileSync(takenFile(name), taken);
+    write('late', 'Pool-0  0,1,3\n');
+    child.stdin.end();
+    await ended;
+    expect(read('pools')).toBe('Pool-0  0,1,3,2\n');
+    expect(
+      read('calls')
+        .match(/^sched-credit .*-t .*/gm)
+        ?.at(-1),
+    ).toBe('sched-credit -s -p Pool-0 -t 30');
+    expect(existsSync(keptDirectory(name))).toBe(false);
+  });
+
+  test.each(['done\n', ''])('keeps its note of pCPUs that are in no cpupool (after %j)', (input) => {
+    writeFileSync(join(directory, 'xl'), xl.replace('cpupool-cpu-add)', 'never)'));
+    const { command, env } = keeper();
+    const leaving = `read -r _; printf '%s' "$TAKEN" >${takenFile(name)}; echo 'Pool-0  0,1' >"$STATE/pools"; printf '%s' "$INPUT"`;
+    const both = `{ ${leaving}; } <"$STATE/said" | /bin/sh -c "$SCRIPT" >"$STATE/said"`;
+    execFileSync('mkfifo', [join(directory, 'said')]);
+    spawnSync('/bin/sh', ['-c', both], { env: { ...env, TAKEN: taken, INPUT: input, SCRIPT: command } });
+    expect(readFileSync(takenFile(name), 'utf8')).toBe(taken);
+  });
+
   test('says what it could not take away', () => {
     leaveBehind();
     writeFileSync(join(directory, 'xl'), xl.replace('cpupool-destroy)', 'never)'));
     const { command, env } = keeper();
     expect(() => execFileSync('/bin/sh', ['-c', command], { env, input: 'done\n', stdio: 'pipe' })).toThrow(
-      /left on the host: domains +, cpupool yes/,
+      /^Command failed[^]*left on the host: cpupool bench-/,
     );
+  });
+});
+
+describe('cleaning up after a run', () => {
+  const clean = (): { readonly status: number | null; readonly stderr: string } =>
+    spawnSync('/bin/sh', ['-c', cleanScript], { env: keeper().env, encoding: 'utf8' });
+
+  test('gives the pCPUs back, with the timeslice that their pool had', () => {
+    leaveBehind();
+    expect(clean()).toMatchObject({ status: 0, stderr: '' });
+    expectTidy();
+    expect(
+      read('calls')
+        .match(/^sched-credit .*-t .*/gm)
+        ?.at(-1),
+    ).toBe('sched-credit -s -p Pool-0 -t 30');
+    expect(existsSync(takenFile(name))).toBe(false);
+  });
+
+  test('sets no timeslice where there is none, and knows a pCPU behind a long name', () => {
+    leaveBehind();
+    const pool = { name: 'a_pool_with_a_long_name', scheduler: 'credit2', parameters: {} } as const;
+    write('pools', `Pool-0  0,1\n${pool.name}  2\n`);
+    writeFileSync(takenFile(name), takenText([2, 3].map((pcpu) => ({ pcpu: pcpuId(pcpu), pool }))));
+    expect(clean()).toMatchObject({ status: 0, stderr: '' });
+    expect(read('pools')).toBe(`Pool-0  0,1\n${pool.name}  2,3\n`);
+    expect(read('calls')).not.toMatch(/cpu-add .* 2$|sched-credit/m);
+  });
+
+  test('fails while a pCPU is in no cpupool, says which, and gives it back later', () => {
+    leaveBehind();
+    writeFileSync(join(directory, 'xl'), xl.replace('cpupool-cpu-add)', 'cpupool-cpu-add) exit 1 ;; never)'));
+    expect(clean()).toMatchObject({ status: 1, stderr: 'left on the host: pCPUs in no cpupool 2 3\n' });
+    expect(readFileSync(takenFile(name), 'utf8')).toBe(taken);
+    writeFileSync(join(directory, 'xl'), xl);
+    expect(clean()).toMatchObject({ status: 0, stderr: '' });
+    expectTidy();
+  });
+
+  test.each(['list', 'cpupool-list'])('does not take an xl %s that fails for a host that is tidy', (command) => {
+    leaveBehind();
+    writeFileSync(
+      join(directory, 'xl'),
+      xl.replace(`  ${command})`, `  ${command}) echo 'no hypercall' >&2; exit 1 ;; never)`),
+    );
+    expect(clean()).toMatchObject({ status: 1, stderr: expect.stringContaining('no hypercall') as string });
+    expect(readFileSync(takenFile(name), 'utf8')).toBe(taken);
   });
 });

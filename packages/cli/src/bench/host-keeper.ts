@@ -4,6 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { PcpuId } from '@xenolith/base';
+import type { CpupoolInfo } from '@xenolith/xapi';
 
 /** Everything that a campaign makes on a host has this in its name, the same at each start: of the machine and the directory that it is run from. */
 // `xl cpupool-list` writes no blank after a name of 19 characters or more.
@@ -12,43 +14,72 @@ export const keptName = (directory: string): string =>
 
 /** Files of the campaign on the host. */
 export const keptDirectory = (name: string): string => `/var/tmp/${name}`;
-/** The pCPUs that were taken out of cpupools, each in a line with the name of its pool. */
+/** The pCPUs that were taken out of cpupools, as {@link takenText} says it. */
 export const takenFile = (name: string): string => `${keptDirectory(name)}/taken`;
 
 /**
- * `clean` ends the campaign's domains and its cpupool, gives the pCPUs back, and removes the copies of disks. It fails when something is left.
+ * A line for each pCPU: its number, the timeslice of its pool under credit in milliseconds (`-` where there is none), and the pool's name. The timeslice
+ * is noted before anything is taken, as it is another one while a pCPU leaves.
+ */
+export const takenText = (
+  taken: readonly {
+    readonly pcpu: PcpuId;
+    readonly pool: Pick<CpupoolInfo, 'name' | 'scheduler' | 'parameters'>;
+  }[],
+): string =>
+  taken
+    .map(({ pcpu, pool: { name, scheduler, parameters } }) => {
+      const tsliceMs = scheduler === 'credit' ? parameters.tsliceMs : undefined;
+      return `${pcpu} ${tsliceMs ?? '-'} ${name}\n`;
+    })
+    .join('');
+
+/**
+ * `clean` ends the campaign's domains and its cpupool, gives the pCPUs back, and removes the copies of disks. It fails when something is left, and
+ * when xl does not tell; `$found` says that there was something. With `$keep` the note of what was taken stays.
  * The longest timeslice is set in a credit pool while a pCPU leaves or joins it: `ticksApart` in host/src/xl/xl-scheduling.ts says why.
  */
 const cleanFunctions = `
 dir=/var/tmp/$name
-domains() {
-  xl list | while read -r domain domid _; do case $domain in "$name"-*) echo "$domid";; esac; done
+keep=
+look() {
+  domains=$(xl list) && pools=$(xl cpupool-list -c) || { echo 'xl does not tell what is left on the host' >&2; return 1; }
+  domids=$(echo "$domains" | while read -r domain domid _; do case $domain in ("$name"-*) echo "$domid";; esac; done)
+  own=$(echo "$pools" | while read -r pool _; do [ "$pool" != "$name" ] || echo "$pool"; done)
 }
-has_pool() { xl cpupool-list -c | while read -r pool _; do [ "$pool" != "$name" ] || echo yes; done; }
-is_dirty() { [ -n "$(domains)" ] || [ -n "$(has_pool)" ] || [ -e "$dir/taken" ]; }
-timeslice() { xl sched-credit -s -p "$1" -t "$2" >/dev/null 2>&1; }
+timeslice() { [ "$2" = - ] || xl sched-credit -s -p "$1" -t "$2" >/dev/null 2>&1; }
+# There is no blank behind a long name: then the pool alone is asked for, and a comma put there.
+in_pool() {
+  has="[ ,]$1(,|\\$)"
+  xl cpupool-list -c | grep -E "$has" >/dev/null ||
+    xl cpupool-list -c "$2" 2>/dev/null | sed "1d; s/^.\\{\${#2}\\}/&,/" | grep -E "$has" >/dev/null
+}
 give_back() {
-  xl cpupool-list -c | grep -Eq "[ ,]$1(,|\\$)" && return
-  old=$(xl sched-credit -s -p "$2" 2>/dev/null | sed -n 's/.*tslice=\\([0-9]*\\)ms.*/\\1/p')
-  [ -z "$old" ] || timeslice "$2" 1000
-  xl cpupool-cpu-add "$2" "$1" >/dev/null 2>&1
-  [ -z "$old" ] || timeslice "$2" "$old"
+  in_pool "$1" "$3" && return
+  found=yes
+  [ "$2" = - ] || timeslice "$3" 1000
+  xl cpupool-cpu-add "$3" "$1" >/dev/null 2>&1
+  timeslice "$3" "$2"
+  in_pool "$1" "$3"
 }
 clean() {
-  for domid in $(domains); do xl destroy "$domid" >/dev/null 2>&1; done
-  if [ -n "$(has_pool)" ]; then
+  look || return 1
+  found=$domids$own
+  for domid in $domids; do xl destroy "$domid" >/dev/null 2>&1; done
+  if [ -n "$own" ]; then
     timeslice "$name" 1000
     xl cpupool-destroy "$name" >/dev/null 2>&1
   fi
-  if [ -z "$(has_pool)" ] && [ -e "$dir/taken" ]; then
-    while read -r pcpu pool; do give_back "$pcpu" "$pool"; done <"$dir/taken"
-    rm -f "$dir/taken"
+  look || return 1
+  lost=
+  if [ -z "$own" ] && [ -e "$dir/taken" ]; then
+    while read -r pcpu tslice pool; do give_back "$pcpu" "$tslice" "$pool" || lost="$lost $pcpu"; done <"$dir/taken"
+    [ -n "$lost$keep" ] || rm -f "$dir/taken"
   fi
   rm -f "$dir"/*.disk
-  if is_dirty; then
-    echo "left on the host: domains $(domains | tr '\\n' ' '), cpupool $(has_pool)" >&2
-    return 1
-  fi
+  [ -n "$domids$own$lost" ] || return 0
+  echo 'left on the host:' \${domids:+domains $domids} \${own:+cpupool $own} \${lost:+pCPUs in no cpupool $lost} >&2
+  return 1
 }
 `;
 
@@ -57,11 +88,16 @@ export const cleanScript = `${cleanFunctions}clean`;
 
 /**
  * Says `ready` when nothing of an earlier campaign of this name is left, and stays: one keeper a name. At the line `done` on its standard input it
- * cleans up and ends. Where that ends without it, what the campaign had begun on the host may still come: it is waited for, in looks that are `$pause` seconds apart. `$name` is the campaign's.
+ * cleans up and ends. Where that ends without it, what the campaign had begun on the host may still come: it is waited for, in `$looks` looks at most
+ * that are `$pause` seconds apart, until six in a row found nothing. The note of what was taken stays until then, and longer while a pCPU is in no cpupool.
+ * `$name` is the campaign's.
  */
 export const keeperScript = `trap '' HUP TERM INT PIPE
 exec 9>"/run/lock/$name" || exit
-flock -w 120 9 || { echo 'another campaign of this name is at work on the host' >&2; exit 1; }
+flock -w 120 9 || {
+  echo "another campaign of this name is at work on the host (or its connection is not known to be dead yet: sshd's ClientAliveInterval)" >&2
+  exit 1
+}
 ${cleanFunctions}
 tidy() { clean 9>&-; }
 tidy || exit 1
@@ -73,14 +109,18 @@ if read -r _; then
   status=$?
 else
   exec >/dev/null 2>&1
-  looks=0
+  keep=yes
   quiet=0
-  while [ $quiet -lt 6 ] && [ $looks -lt 60 ]; do
-    if is_dirty; then tidy; quiet=0; else quiet=$((quiet + 1)); fi
-    looks=$((looks + 1))
+  while [ $quiet -lt 6 ] && [ "$looks" -gt 0 ]; do
+    # First, as a pCPU should not join a pool while another is on its way out of it.
     sleep "$pause" 9>&-
+    if tidy && [ -z "$found" ]; then quiet=$((quiet + 1)); else quiet=0; fi
+    looks=$((looks - 1))
   done
+  keep=
+  [ $quiet -lt 6 ] || tidy
+  status=$?
 fi
-rm -rf "$dir"
+[ -e "$dir/taken" ] || rm -rf "$dir"
 exit $status
 `;
