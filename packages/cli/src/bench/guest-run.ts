@@ -16,7 +16,7 @@ import {
 import { systemRandom } from '@xenolith/server';
 import { shellQuote } from '@xenolith/wire';
 import { HostError, type BootableGuest, type DomainConfig, type DomainIdentity } from '@xenolith/xapi';
-import { BenchError, BenchInterrupted } from './bench-error.ts';
+import { BenchError, BenchInterrupted, withEnd } from './bench-error.ts';
 import type { BenchHost, GuestMaker } from './bench-host.ts';
 import { farHead, timedScript, withEnvironment } from './far-command.ts';
 import type { GuestArchive } from './guest-files.ts';
@@ -58,15 +58,24 @@ export interface GuestOutcome {
 export async function runInGuests(run: GuestRun, step: Step): Promise<GuestOutcome> {
   const maker = await run.host.guests();
   const shells: GuestShell[] = [];
-  try {
-    return await telling(run.host.place.name, () => bootAndRun(run, maker, step, shells));
-  } catch (error) {
-    if (run.signal.aborted) throw new BenchInterrupted();
-    if (!(error instanceof BenchError)) throw error;
-    return failed(error.message, run.host.dom0);
-  } finally {
+  let isTidy = false;
+  const work = async (): Promise<GuestOutcome> => {
+    try {
+      return await telling(run.host.place.name, () => bootAndRun(run, maker, step, shells));
+    } catch (error) {
+      throw run.signal.aborted ? new BenchInterrupted() : error;
+    }
+  };
+  const end = async (): Promise<void> => {
     for (const each of shells) each.close();
     await tidy(maker, run.host.place.name);
+    isTidy = true;
+  };
+  try {
+    return await withEnd(work, end);
+  } catch (error) {
+    if (!isTidy || error instanceof BenchInterrupted || !(error instanceof BenchError)) throw error;
+    return failed(error.message, run.host.dom0);
   }
 }
 
@@ -174,9 +183,14 @@ async function createGuests(run: GuestRun, maker: GuestMaker): Promise<readonly 
   const small = maker.facts.guests.find(({ type }) => type === shape.type);
   const ramdisk = await placeRamdisk(run, maker, shape.ramdisk ?? small?.ramdisk);
   const guests: Guest[] = [];
+  const goOn = (): void => {
+    if (run.signal.aborted) throw new BenchInterrupted();
+  };
   for (let at = 1; at <= shape.vms; at++) {
+    goOn();
     const disk = shape.disk === undefined ? undefined : `${keptDirectory(name)}/${at}.disk`;
     if (disk !== undefined) await driver.files.copyImage(shape.disk!, disk);
+    goOn();
     const config = guestConfig(shape, { name: `${name}-${at}`, pool: name, ramdisk, disk, small });
     const domid = await driver.create(config, { paused: true });
     guests.push({ domain: { domid, uuid: config.uuid }, name: `guest ${at}` });

@@ -14,7 +14,7 @@ import {
   type Sample,
   type Step,
 } from '@xenolith/experiments/campaign';
-import { BenchError, BenchInterrupted } from './bench-error.ts';
+import { BenchError, BenchInterrupted, withEnd } from './bench-error.ts';
 import type { BenchHost } from './bench-host.ts';
 import { keepDefinition, openSamples, type SampleLog } from './campaign-directory.ts';
 import { guestsGround, machineGround, type Ground, type GroundStage } from './ground.ts';
@@ -69,17 +69,15 @@ export async function runCampaign(run: CampaignRun): Promise<CampaignOutcome> {
   const directory = resolvePath(run.directory);
   await mkdir(directory, { recursive: true });
   const lock = await lockDirectory(place, directory);
-  try {
+  const work = async (): Promise<CampaignOutcome> => {
     await keepDefinition(directory, campaign);
     const log = await openSamples(directory);
-    try {
-      return await makeRuns(run, log);
-    } finally {
-      await log.close();
-    }
-  } finally {
-    await lock.stop();
-  }
+    return withEnd(
+      () => makeRuns(run, log),
+      () => log.close(),
+    );
+  };
+  return withEnd(work, () => lock.stop());
 }
 
 /** One program at a time works on a directory: flock(2), which ends with its holder. The one before may have been killed just now. */
@@ -95,48 +93,54 @@ async function lockDirectory(place: Place, directory: string): Promise<Service> 
 }
 
 async function makeRuns(run: CampaignRun, log: SampleLog): Promise<CampaignOutcome> {
-  const { campaign } = run;
-  const plan = planSteps(campaign);
+  const plan = planSteps(run.campaign);
   const left = stepsLeft(plan, log.samples);
+  if (left.length === 0) return { samples: log.samples, failed: 0, waiting: new Map(), left: 0 };
+  const grounds = openGrounds(run);
+  return withEnd(
+    () => makeRunsOn(grounds, run, log, { plan, left }),
+    () => grounds.close(),
+  );
+}
+
+async function makeRunsOn(
+  grounds: Grounds,
+  run: CampaignRun,
+  log: SampleLog,
+  { plan, left }: { readonly plan: readonly Step[]; readonly left: readonly Step[] },
+): Promise<CampaignOutcome> {
   const samples = [...log.samples];
   const waiting = new Map<string, readonly string[]>();
-  if (left.length === 0) return { samples, failed: 0, waiting, left: 0 };
-  const grounds = openGrounds(run);
-  try {
-    for (const configuration of new Set(left.map((step) => step.configuration))) {
-      const { kernel } = await grounds.of(configuration);
-      const mismatch = kernel === undefined ? [] : kernelMismatch(configuration.kernel, kernel);
-      if (mismatch.length > 0) waiting.set(configuration.name, mismatch);
-    }
-    const now = ofRounds(
-      left.filter(({ configuration }) => !waiting.has(configuration.name)),
-      run.rounds,
-    );
-    const counts = { done: plan.length - left.length, total: plan.length, failed: 0, inRow: 0 };
-    for (const steps of Map.groupBy(now, ({ workload }) => workload).values()) {
-      const stages = openStages(grounds, steps);
-      try {
-        for (const step of steps) {
-          run.progress({ ...counts, what: stepText(step), isEnd: false });
-          const sample = await makeRun(run, await stages.of(step), step);
-          await log.append(sample);
-          samples.push(sample);
-          counts.done += sample.problem === undefined ? 1 : 0;
-          counts.failed += sample.problem === undefined ? 0 : 1;
-          counts.inRow = sample.problem === undefined ? 0 : counts.inRow + 1;
-          run.progress({ ...counts, what: `${stepText(step)}: ${outcomeText(sample)}`, isEnd: true });
-          if (counts.inRow >= failuresMax) {
-            throw new BenchError(`${failuresMax} runs failed one after the other, the last: ${failureText(sample)}`);
-          }
-        }
-      } finally {
-        await stages.close();
-      }
-    }
-    return { samples, failed: counts.failed, waiting, left: stepsLeft(plan, samples).length };
-  } finally {
-    await grounds.close();
+  for (const configuration of new Set(left.map((step) => step.configuration))) {
+    const { kernel } = await grounds.of(configuration);
+    const mismatch = kernel === undefined ? [] : kernelMismatch(configuration.kernel, kernel);
+    if (mismatch.length > 0) waiting.set(configuration.name, mismatch);
   }
+  const now = ofRounds(
+    left.filter(({ configuration }) => !waiting.has(configuration.name)),
+    run.rounds,
+  );
+  const counts = { done: plan.length - left.length, total: plan.length, failed: 0, inRow: 0 };
+  for (const steps of Map.groupBy(now, ({ workload }) => workload).values()) {
+    const stages = openStages(grounds, steps);
+    const work = async (): Promise<void> => {
+      for (const step of steps) {
+        run.progress({ ...counts, what: stepText(step), isEnd: false });
+        const sample = await makeRun(run, await stages.of(step), step);
+        await log.append(sample);
+        samples.push(sample);
+        counts.done += sample.problem === undefined ? 1 : 0;
+        counts.failed += sample.problem === undefined ? 0 : 1;
+        counts.inRow = sample.problem === undefined ? 0 : counts.inRow + 1;
+        run.progress({ ...counts, what: `${stepText(step)}: ${outcomeText(sample)}`, isEnd: true });
+        if (counts.inRow >= failuresMax) {
+          throw new BenchError(`${failuresMax} runs failed one after the other, the last: ${failureText(sample)}`);
+        }
+      }
+    };
+    await withEnd(work, () => stages.close());
+  }
+  return { samples, failed: counts.failed, waiting, left: stepsLeft(plan, samples).length };
 }
 
 /** The steps of so many rounds: the next runs of each workload with each number of threads in each configuration. */
@@ -203,13 +207,11 @@ function openGrounds(run: CampaignRun): Grounds {
   );
   return {
     of: (configuration) => grounds.of(configuration),
-    close: async () => {
-      try {
-        await grounds.close();
-      } finally {
-        await hosts.close();
-      }
-    },
+    close: () =>
+      withEnd(
+        () => grounds.close(),
+        () => hosts.close(),
+      ),
   };
 }
 
