@@ -8,14 +8,12 @@ import {
   type MachineFacts,
   type XenHostFacts,
 } from '@xenolith/experiments/campaign';
-import { openHost, parseHostAddress, transportTo, type Channel, type Transport } from '@xenolith/host';
+import { openHost, parseHostAddress, transportTo, type Transport } from '@xenolith/host';
 import { defaultStateDirectory, findHost, LabError, readLab } from '@xenolith/lab';
 import { systemClock } from '@xenolith/server';
-import { shellCommand } from '@xenolith/wire';
 import type { HostAddress, HostDriver, HostFacts } from '@xenolith/xapi';
-import { BenchError } from './bench-error.ts';
-import { farHead } from './far-command.ts';
-import { keeperScript, keptName } from './host-keeper.ts';
+import { BenchError, endAfter, withEnd } from './bench-error.ts';
+import { keptName, startKeeper, type Keeper } from './host-keeper.ts';
 import { hostPlace, telling } from './host-place.ts';
 import type { Place } from './place.ts';
 import { mustRun, shell } from './workspace.ts';
@@ -108,71 +106,36 @@ export async function openBenchHost(host: CampaignHost, directory: string, signa
       dom0,
       xen: parseXenHost(stdout, dom0, accelerator),
       guests: async () => {
-        opened ??= await openMaker(address, label, transport, keptName(directory));
+        opened ??= await openMaker(address, label, { transport, name: keptName(directory), signal });
         return opened;
       },
-      close: async () => {
-        try {
+      close: () => {
+        const work = async (): Promise<void> => {
           await opened?.driver.close();
           await opened?.keeper.stop();
-        } finally {
-          await transport.close();
-        }
+        };
+        return withEnd(work, () => transport.close());
       },
     };
   } catch (error) {
-    await transport.close();
-    throw error;
+    return endAfter(error, () => transport.close());
   }
 }
 
 async function openMaker(
   address: HostAddress,
   label: string,
-  transport: Transport,
-  name: string,
+  { transport, name, signal }: { readonly transport: Transport; readonly name: string; readonly signal: AbortSignal },
 ): Promise<GuestMaker & { readonly keeper: Keeper }> {
-  const keeper = await telling(label, () => startKeeper(transport, label, name));
+  const keeper = await telling(label, () => startKeeper(transport, label, name, signal));
   const driver = openHost(address, { clock: systemClock, patienceMs });
   try {
     const facts = await telling(label, () => driver.connect());
     return { driver, facts, name, transport, keeper };
   } catch (error) {
-    await driver.close();
-    await keeper.stop();
-    throw error;
-  }
-}
-
-interface Keeper {
-  /** Has it clean up, and waits for that. @throws BenchError when something is left on the host */
-  stop(): Promise<void>;
-}
-
-/** It is no command under the guard, which would kill it ten seconds after the end of its standard input. */
-async function startKeeper(transport: Transport, label: string, name: string): Promise<Keeper> {
-  const text = `${farHead}name=${name}; pause=2 looks=60; export name pause looks; exec setsid -w ${shellCommand(['/bin/sh', '-c', keeperScript])}`;
-  const channel: Channel = await transport.start(text, { terminal: false });
-  let said = '';
-  const ended = new Promise<{ readonly exitCode?: number; readonly stderr: string }>((resolve) => {
-    channel.onClose(resolve);
-  });
-  const isReady = await new Promise<boolean>((resolve, reject) => {
-    channel.onData((data) => {
-      said += Buffer.from(data).toString('latin1');
-      if (/^ready$/m.test(said)) resolve(true);
+    return endAfter(error, async () => {
+      await driver.close();
+      await keeper.stop();
     });
-    ended.then(() => resolve(false), reject);
-  });
-  if (!isReady) {
-    const { stderr } = await ended;
-    throw new BenchError(`${label}: what an earlier campaign left is still there\n${stderr.trim()}`);
   }
-  return {
-    stop: async () => {
-      channel.write(Buffer.from('done\n'));
-      const { exitCode, stderr } = await ended;
-      if (exitCode !== 0) throw new BenchError(`${label}: it could not be tidied up\n${stderr.trim()}`);
-    },
-  };
 }

@@ -4,8 +4,19 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pcpuId } from '@xenolith/base';
+import type { Channel, Transport } from '@xenolith/host';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { cleanScript, keeperScript, keptDirectory, keptName, takenFile, takenText } from './host-keeper.ts';
+import { BenchInterrupted } from './bench-error.ts';
+import {
+  cleanScript,
+  keeperScript,
+  keptDirectory,
+  keptName,
+  startKeeper,
+  takenFile,
+  takenText,
+  type Keeper,
+} from './host-keeper.ts';
 
 const xl = `#!/bin/sh
 cd "$STATE" || exit 1
@@ -184,5 +195,54 @@ describe('cleaning up after a run', () => {
     );
     expect(clean()).toMatchObject({ status: 1, stderr: expect.stringContaining('no hypercall') as string });
     expect(readFileSync(takenFile(name), 'utf8')).toBe(taken);
+  });
+});
+
+describe('starting the keeper', () => {
+  type End = Parameters<Parameters<Channel['onClose']>[0]>[0];
+
+  /** A connection to a host where the keeper says `said`, and then ends as `end`, if it does. */
+  function start(said: string, end: End | undefined, interruption = new AbortController()): Promise<Keeper> {
+    const nothing = { dispose: (): void => undefined };
+    const channel: Channel = {
+      onData(listener) {
+        listener(Buffer.from(said));
+        return nothing;
+      },
+      onClose(listener) {
+        if (end !== undefined) listener(end);
+        return nothing;
+      },
+      write: () => undefined,
+      end: () => undefined,
+      close: () => undefined,
+    };
+    const transport = { start: () => Promise.resolve(channel) } as Partial<Transport> as Transport;
+    return startKeeper(transport, 'host dom0', 'bench-0123456789', interruption.signal);
+  }
+
+  test.each<readonly [End, string]>([
+    [{ exitCode: 1, stderr: 'Permission denied\n' }, 'Permission denied'],
+    [{ exitCode: 1, stderr: '' }, 'exit status 1'],
+    [{ stderr: '' }, 'the connection is lost'],
+  ])('where it ends with %j, says so', async (end, why) => {
+    await expect(start('', end)).rejects.toThrow(`host dom0: the keeper did not start: ${why}`);
+  });
+
+  test('is not waited for when the campaign is interrupted', async () => {
+    const interruption = new AbortController();
+    const starting = start('', undefined, interruption);
+    interruption.abort();
+    await expect(starting).rejects.toThrow(BenchInterrupted);
+    await expect(start('ready\n', undefined, interruption)).rejects.toThrow(BenchInterrupted);
+  });
+
+  test('at the end a lost connection is told from a host that is not tidy', async () => {
+    const stopped = async (end: End): Promise<void> => (await start('ready\n', end)).stop();
+    await stopped({ exitCode: 0, stderr: '' });
+    await expect(stopped({ exitCode: 1, stderr: 'left' })).rejects.toThrow(
+      'host dom0: it could not be tidied up\nleft',
+    );
+    await expect(stopped({ stderr: '' })).rejects.toThrow('the connection is lost; the host tidies up by itself');
   });
 });

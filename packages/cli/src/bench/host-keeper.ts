@@ -5,7 +5,11 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { PcpuId } from '@xenolith/base';
+import type { Channel, Transport } from '@xenolith/host';
+import { shellCommand } from '@xenolith/wire';
 import type { CpupoolInfo } from '@xenolith/xapi';
+import { BenchError, BenchInterrupted } from './bench-error.ts';
+import { farHead } from './far-command.ts';
 
 /** Everything that a campaign makes on a host has this in its name, the same at each start: of the machine and the directory that it is run from. */
 // `xl cpupool-list` writes no blank after a name of 19 characters or more.
@@ -124,3 +128,59 @@ fi
 [ -e "$dir/taken" ] || rm -rf "$dir"
 exit $status
 `;
+
+export interface Keeper {
+  /** Has it clean up, and waits for that. @throws BenchError when something is left on the host, and when the connection is lost */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the keeper on a host, and waits until it is ready. It is no command under the guard, which would kill it ten seconds after the end of its standard input.
+ * @param label the host, for messages
+ * @param signal ends the waiting
+ * @throws BenchError where it does not start; BenchInterrupted; HostError when the connection is lost
+ */
+export async function startKeeper(
+  transport: Transport,
+  label: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Keeper> {
+  if (signal.aborted) throw new BenchInterrupted();
+  const text = `${farHead}name=${name}; pause=2 looks=60; export name pause looks; exec setsid -w ${shellCommand(['/bin/sh', '-c', keeperScript])}`;
+  const channel: Channel = await transport.start(text, { terminal: false });
+  const ended = new Promise<{ readonly exitCode?: number; readonly stderr: string }>((resolve) => {
+    channel.onClose(resolve);
+  });
+  if (!(await isReady(channel, ended, signal))) {
+    channel.close();
+    if (signal.aborted) throw new BenchInterrupted();
+    const { exitCode, stderr } = await ended;
+    const why = stderr.trim() || (exitCode === undefined ? 'the connection is lost' : `exit status ${exitCode}`);
+    throw new BenchError(`${label}: the keeper did not start: ${why}`);
+  }
+  return {
+    stop: async () => {
+      channel.write(Buffer.from('done\n'));
+      const { exitCode, stderr } = await ended;
+      if (exitCode === undefined)
+        throw new BenchError(`${label}: the connection is lost; the host tidies up by itself`);
+      if (exitCode !== 0) throw new BenchError(`${label}: it could not be tidied up\n${stderr.trim()}`);
+    },
+  };
+}
+
+/** False when it ended before, or the signal did not let it. */
+async function isReady(channel: Channel, ended: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const giveUp = (): void => resolve(false);
+  signal.addEventListener('abort', giveUp);
+  if (signal.aborted) giveUp();
+  let said = '';
+  channel.onData((data) => {
+    said += Buffer.from(data).toString('latin1');
+    if (/^ready$/m.test(said)) resolve(true);
+  });
+  void ended.then(giveUp);
+  return promise.finally(() => signal.removeEventListener('abort', giveUp));
+}
