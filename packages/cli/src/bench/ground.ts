@@ -106,7 +106,7 @@ export function guestsGround(
 ): Ground {
   const { campaign, archive, signal } = options;
   const { data, timeLimitSeconds } = campaign;
-  const run = { host, shape, archive, dataDirectory: data.directory, timeLimitSeconds, signal };
+  const run = { host, shape, archive, data, timeLimitSeconds, signal };
   const name = `${shape.vms === 1 ? 'a guest' : `${shape.vms} guests`} of ${host.place.name}`;
   return {
     kernel: undefined,

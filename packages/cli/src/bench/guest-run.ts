@@ -1,6 +1,7 @@
 /** A run in guests: they are booted for it, made ready one after the other, set off together, and taken away. */
 import { bytes, err, ok, pcpuId, randomUuid, type Result } from '@xenolith/base';
 import {
+  type DataDirectory,
   machineFactsScript,
   parseMachineFacts,
   readFigure,
@@ -37,7 +38,7 @@ export interface GuestRun {
   readonly shape: GuestShape;
   readonly archive: GuestArchive;
   /** In the guests. */
-  readonly dataDirectory: string;
+  readonly data: DataDirectory;
   readonly timeLimitSeconds: number;
   readonly signal: AbortSignal;
 }
@@ -304,16 +305,21 @@ async function inTime(outcome: Promise<CommandOutcome>, name: string, limitSecon
   return Promise.race([outcome, late]).finally(() => clearTimeout(timer));
 }
 
+/** A small guest has none: then it is made. */
+const tmpfsScript = `tmpfs() { grep -qF " $DATA tmpfs " /proc/mounts; }
+tmpfs || { mkdir -p "$DATA" && mount -t tmpfs none "$DATA" && tmpfs; }`;
+
 /** Everything up to the moment of the run. */
 async function makeReady(
-  { dataDirectory, timeLimitSeconds, archive }: GuestRun,
+  { data, timeLimitSeconds, archive }: GuestRun,
   place: Place,
   guestShell: GuestShell,
   step: Step,
 ): Promise<Omit<ReadyGuest, 'go'> & { readonly armed: Result<() => Promise<CommandOutcome>, string> }> {
   const { configuration, workload, threads } = step;
   const machine = parseMachineFacts(await mustRun(place, 'what the guest is', shell(machineFactsScript)));
-  const path = `${dataDirectory.replace(/\/+$/, '')}/xenolith-bench`;
+  if (data.isTmpfs) await mustRun(place, 'a tmpfs', shell(tmpfsScript, { DATA: data.directory }));
+  const path = `${data.directory.replace(/\/+$/, '')}/xenolith-bench`;
   await mustRun(place, 'making a directory', shell('mkdir -p "$DATA"', { DATA: path }));
   const stage = await openStage({ place, path, machine, close: () => Promise.resolve() }, [step], timeLimitSeconds);
   const programs = { ...stage.programs, ...archive.hashes };

@@ -53,6 +53,12 @@ describe('a shell at a console', () => {
     expect(again).toMatchObject({ exitStatus: 0, stdout: '@xenolith-bench $nonce end\n' });
   });
 
+  test('is heard beside what others leave unfinished at the console', async () => {
+    const shell = await openGuestShell('guest', await consoleOf('exec sh -i'), 20_000, never);
+    const go = await shell.arm(scriptOf(['sh', '-c', 'printf "no end of line" >/dev/tty; echo well']));
+    expect(await go()).toMatchObject({ exitStatus: 0, stdout: 'well\n' });
+  });
+
   test('that ends is an error with the last that was said', async () => {
     await expect(openGuestShell('guest', await consoleOf('echo panic; exit'), 20_000, never)).rejects.toThrow(
       new BenchError('guest has ended: panic'),

@@ -28,15 +28,18 @@ export interface GuestShell {
 /** What a script says last: its outcome, with the exit status, the clock of begin and end in ns, and the files of its output. */
 const mark = '@xenolith-bench';
 
-/** For a script that has set `status`, `began` and `now`, and has its output in the files `$o` and `$e`. */
+/**
+ * For a script that has set `status`, `began` and `now`, and has its output in the files `$o` and `$e`. Each mark begins a line, whatever
+ * else was said at the console without ending its own.
+ */
 export const outcomeScript = `
 command -v base64 >/dev/null || base64() { busybox base64 "$@"; }
 tail -c ${stdoutMax} "$o" >"$o.end"; tail -c ${stderrMax} "$e" >"$e.end"
-echo "${mark} $nonce outcome $status $began $now $(wc -c <"$o.end") $(wc -c <"$e.end")"
+printf '\\n%s\\n' "${mark} $nonce outcome $status $began $now $(wc -c <"$o.end") $(wc -c <"$e.end")"
 base64 <"$o.end"
-echo "${mark} $nonce stderr"
+printf '\\n%s\\n' "${mark} $nonce stderr"
 base64 <"$e.end"
-echo "${mark} $nonce end"
+printf '\\n%s\\n' "${mark} $nonce end"
 `;
 
 /**
@@ -64,7 +67,7 @@ export async function openGuestShell(
       // Its echo has no `$nonce` in it. What the kernel says stays in its log. From then on lines are read without a shell's editing of them.
       console.write(
         Buffer.from(
-          ` stty -echo; PS1= PS2=; echo 1 >/proc/sys/kernel/printk; command -v base64 >/dev/null || base64() { busybox base64 "$@"; }; nonce=${nonce}; export nonce; echo "${mark}" "$nonce" up; while read -r line; do eval "$line"; done\n`,
+          ` stty -echo; PS1= PS2=; echo 0 >/proc/sys/kernel/printk; command -v base64 >/dev/null || base64() { busybox base64 "$@"; }; nonce=${nonce}; export nonce; echo "${mark}" "$nonce" up; while read -r line; do eval "$line"; done\n`,
         ),
       );
     }
@@ -79,7 +82,7 @@ export async function openGuestShell(
   let lines = 0;
   const type = async (line: string): Promise<string> => {
     const about = `${mark} ${nonce} ${++lines}`;
-    console.write(Buffer.from(`${line}; echo "${mark}" "$nonce" ${lines} "$w"\n`));
+    console.write(Buffer.from(`${line}; echo; echo "${mark}" "$nonce" ${lines} "$w"\n`));
     const answer = await listener.wait(new RegExp(`^${about} ?(.*)\n`, 'm'), answerLimitMs);
     if (answer === undefined) throw new BenchError(`${name}: its console does not answer: ${listener.last()}`);
     return answer;

@@ -40,7 +40,8 @@ async function run(transport: Transport, command: PlaceCommand, signal: AbortSig
   if (signal.aborted) throw new BenchInterrupted();
   // What a command prints cannot have it: it is drawn for each.
   const mark = `@xenolith ${randomBytes(16).toString('hex')}`;
-  const script = `${timedScript(command)}printf '\\n%s %s %s %s\\n' ${shellQuote(mark)} $status $began $now\nexit $status\n`;
+  // Once it has told, it is told to end: that must not be the end of it that the guard reports.
+  const script = `${timedScript(command)}trap '' TERM\nprintf '\\n%s %s %s %s\\n' ${shellQuote(mark)} $status $began $now\nexit $status\n`;
   const beganMs = performance.now();
   const running = await startGuarded(transport, 'run', script);
   let isTimedOut = false;
@@ -48,34 +49,39 @@ async function run(transport: Transport, command: PlaceCommand, signal: AbortSig
     isTimedOut = true;
     running.end();
   }, command.timeLimitSeconds * 1000);
-  // When the command has told how it ended, what it left behind is ended too.
-  running.onOutput((text) => text.includes(`\n${mark} `) && running.end());
+  let told: Told | undefined;
+  // When the command has told how it ended, what it left behind is ended too, and what that says does not count.
+  running.onOutput((text) => {
+    told ??= toldIn(text, mark);
+    if (told !== undefined) running.end();
+  });
   signal.addEventListener('abort', running.end);
+  // It may have been interrupted while the connection was asked for the command: then nobody is told any more.
+  if (signal.aborted) running.end();
   try {
     const { exitCode, stderr } = await running.ended;
     if (signal.aborted) throw new BenchInterrupted();
-    const { stdout, told } = withoutMark(running.stdout(), mark);
-    if (told !== undefined && !isTimedOut) return { ...told, isTimedOut, stdout, stderr };
+    if (told !== undefined && !isTimedOut) return { ...told, isTimedOut, stderr };
     const seconds = (performance.now() - beganMs) / 1000;
     if (exitCode === undefined && !isTimedOut)
       throw new BenchError(`the connection was lost after ${seconds.toFixed(0)} s`);
-    return { exitStatus: exitCode ?? 128 + 9, seconds, isTimedOut, stdout, stderr };
+    return { exitStatus: exitCode ?? 128 + 9, seconds, isTimedOut, stdout: running.stdout(), stderr };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', running.end);
   }
 }
 
-function withoutMark(
-  output: string,
-  mark: string,
-): { readonly stdout: string; readonly told: { readonly exitStatus: number; readonly seconds: number } | undefined } {
+type Told = Pick<CommandOutcome, 'exitStatus' | 'seconds' | 'stdout'>;
+
+/** How a command ended by what it said last, and what it said before. */
+function toldIn(output: string, mark: string): Told | undefined {
   const at = output.lastIndexOf(`\n${mark} `);
-  const numbers = at < 0 ? null : / (\d+) (\d+) (\d+)\n$/.exec(output.slice(at));
-  if (numbers === null) return { stdout: output, told: undefined };
+  const numbers = at < 0 ? null : /^\n\S+ \S+ (\d+) (\d+) (\d+)\n/.exec(output.slice(at));
+  if (numbers === null) return undefined;
   const [, status, began, ended] = numbers;
   const seconds = Number(BigInt(ended!) - BigInt(began!)) / 1e9;
-  return { stdout: output.slice(0, at), told: { exitStatus: Number(status), seconds } };
+  return { exitStatus: Number(status), seconds, stdout: output.slice(0, at) };
 }
 
 async function start(transport: Transport, command: PlaceCommand, signal: AbortSignal): Promise<Service> {
@@ -85,6 +91,7 @@ async function start(transport: Transport, command: PlaceCommand, signal: AbortS
   const running = await startGuarded(transport, 'service', script);
   const timer = setTimeout(running.end, command.timeLimitSeconds * 1000);
   signal.addEventListener('abort', running.end);
+  if (signal.aborted) running.end();
   const isReady = await new Promise<boolean>((resolve, reject) => {
     running.onOutput((text) => /^ready$/m.test(text) && resolve(true));
     running.ended.then(() => resolve(false), reject);

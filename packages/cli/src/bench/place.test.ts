@@ -81,6 +81,19 @@ describe.each(places)('on %s', (_, placeFor) => {
       await waitUntilGone('child');
     });
 
+    test('that is interrupted as it is begun ends at once', async () => {
+      const interrupted = new AbortController();
+      const running = placeFor(interrupted.signal).run(sh('sleep 60'));
+      interrupted.abort();
+      await expect(running).rejects.toThrow(BenchInterrupted);
+    });
+
+    test('has told how it ended before what it left behind goes on talking', async () => {
+      const outcome = await place.run(sh('(trap "" TERM; exec yes noise) & sleep 0.2; echo figure 5'));
+      expect(outcome.exitStatus).toBe(0);
+      expect(outcome.stdout).toContain('figure 5');
+    });
+
     test('that is interrupted is ended', async () => {
       const interrupted = new AbortController();
       const running = placeFor(interrupted.signal).run(sh('echo $$ >itself; sleep 1000'));

@@ -192,7 +192,7 @@ function openGrounds(run: CampaignRun): Grounds {
   const archives = new Map<string, Promise<GuestArchive>>();
   const archiveOf = (files: readonly GuestFile[]): Promise<GuestArchive> => {
     const key = JSON.stringify(files);
-    const archive = archives.get(key) ?? guestArchive(files, definitionDirectory);
+    const archive = archives.get(key) ?? guestArchive(place, files, definitionDirectory);
     archives.set(key, archive);
     return archive;
   };

@@ -72,12 +72,13 @@ const usage = (message: string): CommanderError => new CommanderError(2, 'xenoli
 /** Says what a campaign cannot go on for, and files that cannot be read or written. */
 async function reportingTrouble(work: () => Promise<void>): Promise<void> {
   const { BenchError, BenchInterrupted } = await import('../bench/bench-error.ts');
+  const { printable } = await import('@xenolith/xe');
   try {
     await work();
   } catch (error) {
     const isOurs = error instanceof BenchError || (error instanceof Error && 'syscall' in error);
     if (!isOurs) throw error;
-    process.stderr.write(`xenolith: ${error.message}\n`);
+    process.stderr.write(`xenolith: ${error.message.split('\n').map(printable).join('\n')}\n`);
     process.exitCode = error instanceof BenchInterrupted ? exitInterrupted : exitFailed;
   }
 }
