@@ -1,7 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // vitest leaves one processor to itself otherwise: half of a machine of two.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {

@@ -12,12 +12,33 @@ interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
-  readonly numFailedTestSuites: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+/** What failed, a line or a few for each: what vitest printed about it may be far up in the output by then. */
+function failures({ testResults }: Report): readonly string[] {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failedTests = assertionResults.filter((test) => test.status === 'failed');
+    if (failedTests.length === 0) return status === 'failed' ? [`failed: ${name}: ${message}`] : [];
+    return failedTests.map((test) => `failed: ${name} > ${test.fullName}\n${test.failureMessages.join('\n')}`);
+  });
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'xenolith-tests-'));
+/** Of the text of one failure. */
+const failureTextMax = 2000;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 let failed = false;
+const failedTests: string[] = [];
 
 const wanted = process.argv.slice(2);
 const projects = wanted.some((argument) => argument.startsWith('--project')) ? [undefined] : ['unit', 'api', 'lab'];
@@ -45,6 +66,7 @@ for (const project of projects) {
     totals.failed += report.numFailedTests;
     totals.skipped += report.numPendingTests;
     failed ||= report.numFailedTests > 0;
+    failedTests.push(...failures(report));
   } catch {
     // Without a report vitest itself did not come to its end, and has said why.
     failed = true;
@@ -52,6 +74,7 @@ for (const project of projects) {
 }
 rmSync(directory, { recursive: true, force: true });
 
+for (const line of failedTests) console.log(line.slice(0, failureTextMax));
 for (const group of groups) {
   const missing = missingPackages(group.needs);
   if (missing.length > 0) console.log(`skipped ${group.what}; to enable: apt-get install ${missing.join(' ')}`);

@@ -252,7 +252,7 @@ describe('what cannot be', () => {
       'a file that cannot be made',
       `${tiny}configurations: {a: {in: guests, host: "local:", files: {/x: {make: no-such-compiler}}}}\n`,
       1,
-      /no-such-compiler failed\n.*not found/,
+      /making \/x of the guest ended with exit status 127\n.*no-such-compiler: not found/,
     ],
     [
       'another kernel',
