@@ -36,11 +36,14 @@ export interface DriverHarness {
   readonly random: Random;
   /**
    * Lets time pass until `condition` gives a value, looking again at each news; fails when it does not come within
-   * the harness's own limit.
+   * the harness's own limit, or when `condition` throws.
    */
   until<T>(what: string, condition: () => T | undefined): Promise<T>;
   close(): Promise<void>;
 }
+
+/** What the suite is about: a slow host is asked for a part at a time. */
+export type ConformancePart = 'domains' | 'devices' | 'networks' | 'memory' | 'scheduling' | 'NUMA nodes';
 
 /** Which parts a host can be asked for, and how long a test may take by the wall clock. */
 export interface ConformanceOptions {
@@ -50,6 +53,8 @@ export interface ConformanceOptions {
   /** A scheduler that Xen is not built with on this host. */
   readonly absentScheduler: SchedulerName;
   readonly timeoutMs: number;
+  /** The parts of the suite to declare, when not all of them. */
+  readonly parts?: readonly ConformancePart[];
   /** Failures that show nothing of the driver, after which a test is run again. */
   readonly retry?: { readonly count: number; readonly condition: RegExp };
 }
@@ -138,8 +143,9 @@ export class Suite {
     });
   }
 
-  /** Waits until the guest's console has said that it is up. */
+  /** Waits until the guest's console has said that it is up; fails as soon as its domain is seen to be gone. */
   async up(domain: DomainIdentity): Promise<string> {
+    const after = this.driver.sequence();
     const console = await this.driver.openConsole(domain);
     let text = '';
     const decoder = new TextDecoder();
@@ -147,9 +153,12 @@ export class Suite {
       text += decoder.decode(data, { stream: true });
     });
     try {
-      return await this.harness.until('the guest to be up', () =>
-        text.includes(this.harness.upText) ? text : undefined,
-      );
+      return await this.harness.until('the guest to be up', () => {
+        if (text.includes(this.harness.upText)) return text;
+        const isThere = this.latest?.domains.some(({ domid }) => domid === domain.domid) ?? false;
+        if (!isThere && (this.latest?.sequence ?? 0) > after) throw new Error('the guest ended before it was up');
+        return undefined;
+      });
     } finally {
       output.dispose();
       console.close();

@@ -16,7 +16,9 @@ import { describeMemory } from './conformance-memory.ts';
 import { describeNetworks } from './conformance-networks.ts';
 import { describeNuma } from './conformance-numa.ts';
 import { describeScheduling } from './conformance-scheduling.ts';
-import { Suite, type ConformanceOptions, type DriverHarness } from './conformance-suite.ts';
+import { Suite, type ConformanceOptions, type ConformancePart, type DriverHarness } from './conformance-suite.ts';
+
+export type { ConformancePart } from './conformance-suite.ts';
 
 /** Declares the suite for one implementation. `makeHarness` is called once; the tests share the host. */
 export function describeHostDriver(
@@ -33,20 +35,25 @@ export function describeHostDriver(
     afterEach(() => suite.clean(), options.timeoutMs);
     afterAll(() => suite.end(), options.timeoutMs);
 
-    describeFacts(suite);
-    for (const type of options.types) {
-      describeLifecycle(suite, type);
-      if (options.slowTypes?.includes(type) !== true) describeEnds(suite, type);
-    }
-    describeRefusals(suite, options.types[0] ?? 'pv');
-    describeNoticing(suite, options.types[0] ?? 'pv');
-    describeFiles(suite);
-    describeDevices(suite, options);
-    describeNetworks(suite);
-    describeMemory(suite, options);
-    describeScheduling(suite, options);
-    describeNuma(suite, options);
+    const has = (part: ConformancePart): boolean => options.parts?.includes(part) ?? true;
+    if (has('domains')) describeDomains(suite, options);
+    if (has('devices')) describeDevices(suite, options);
+    if (has('networks')) describeNetworks(suite);
+    if (has('memory')) describeMemory(suite, options);
+    if (has('scheduling')) describeScheduling(suite, options);
+    if (has('NUMA nodes')) describeNuma(suite, options);
   });
+}
+
+function describeDomains(suite: Suite, { types, slowTypes = [] }: ConformanceOptions): void {
+  describeFacts(suite);
+  for (const type of types) {
+    describeLifecycle(suite, type);
+    if (!slowTypes.includes(type)) describeEnds(suite, type);
+  }
+  describeRefusals(suite, types[0] ?? 'pv');
+  describeNoticing(suite, types[0] ?? 'pv');
+  describeFiles(suite);
 }
 
 function describeFacts(suite: Suite): void {
