@@ -1,6 +1,7 @@
-/** `npm run check`: types, lint and format of every room; the first tool that finds something says what. */
-import { spawnSync } from 'node:child_process';
+/** `npm run check`: types, lint and format of every room, as many tools at a time as there are processors. */
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 const bin = (name: string): string => join('node_modules', '.bin', name);
@@ -24,14 +25,30 @@ steps.push([
 ]);
 steps.push([bin('oxfmt'), '--check', 'packages', 'tests', 'bench', 'tools', 'vitest.config.ts']);
 
-let failed = 0;
-for (const [program, ...args] of steps) {
-  const result = spawnSync(program, args, { stdio: 'inherit' });
-  if (result.status !== 0) {
-    failed++;
-    console.error(`failed: ${program} ${args.join(' ')}`);
-  }
+/** Runs one tool; what it says comes in one piece, whatever runs beside it. Whether it found nothing. */
+function passes([program, ...args]: readonly [string, ...string[]]): Promise<boolean> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => said.push(data));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      process.stdout.write(Buffer.concat(said));
+      if (code !== 0) console.error(`failed: ${program} ${args.join(' ')}`);
+      resolve(code === 0);
+    });
+  });
 }
+
+let failed = 0;
+const waiting = [...steps];
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (let step = waiting.shift(); step !== undefined; step = waiting.shift()) {
+      if (!(await passes(step))) failed++;
+    }
+  }),
+);
 console.log(
   failed === 0 ? `checked ${steps.length} steps: nothing found` : `${failed} of ${steps.length} steps failed`,
 );
