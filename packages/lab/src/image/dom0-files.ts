@@ -44,6 +44,10 @@ hostname xenolith-lab
 for applet in awk clear less logger top vi wget which; do
   [ -e /usr/bin/$applet ] || ln -s /bin/busybox /usr/bin/$applet
 done
+# Without systemd nothing else ends this machine in good order.
+for applet in halt poweroff reboot; do
+  [ -e /usr/sbin/$applet ] || ln -s /bin/busybox /usr/sbin/$applet
+done
 ldconfig
 depmod -a
 modprobe -a xen-evtchn xen-gntdev xen-gntalloc xenfs xen-privcmd xen-blkback xen-netback bridge loop tun virtio_net af_packet
