@@ -225,6 +225,12 @@ describe('what cannot be', () => {
   test.each<[string, string, number, RegExp]>([
     ['a wrong definition', `${tiny}rnus: 3\n`, 2, /c\.yaml:5:1: there is no rnus here/],
     [
+      'no such port',
+      `${tiny}configurations: {a: {in: host, host: "ssh://dom0:70000"}}\n`,
+      2,
+      /c\.yaml:5:38: configurations\.a\.host: a port is 1 to 65535/,
+    ],
+    [
       'no tmpfs',
       `${tiny}configurations: {a: }\ndata: {directory: /proc, tmpfs: true}\n`,
       1,

@@ -21,12 +21,15 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 function campaign(runs: number): Campaign {
-  const read = parseCampaign(`
+  const read = parseCampaign(
+    `
 name: kept
 runs: ${runs}
 workloads: {w: {kind: command, command: x}}
 configurations: {a: , b: }
-`);
+`,
+    () => undefined,
+  );
   if (!read.ok) throw new Error('a definition');
   return read.value;
 }

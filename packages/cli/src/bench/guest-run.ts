@@ -22,7 +22,7 @@ import type { BenchHost, GuestMaker } from './bench-host.ts';
 import { farHead, timedScript, withEnvironment } from './far-command.ts';
 import type { GuestArchive } from './guest-files.ts';
 import { openGuestShell, outcomeScript, type GuestShell } from './guest-shell.ts';
-import { cleanScript, keptDirectory, takenFile, takenText } from './host-keeper.ts';
+import { cleanScript, cleanUnsettledScript, keptDirectory, noteScript, takenFile, takenText } from './host-keeper.ts';
 import { telling } from './host-place.ts';
 import type { Place, PlaceCommand } from './place.ts';
 import { openStage } from './stage.ts';
@@ -60,16 +60,18 @@ export async function runInGuests(run: GuestRun, step: Step): Promise<GuestOutco
   const maker = await run.host.guests();
   const shells: GuestShell[] = [];
   let isTidy = false;
+  let isSettled = true;
   const work = async (): Promise<GuestOutcome> => {
     try {
       return await telling(run.host.place.name, () => bootAndRun(run, maker, step, shells));
     } catch (error) {
+      isSettled = !(error instanceof BenchError && error.cause instanceof HostError);
       throw run.signal.aborted ? new BenchInterrupted() : error;
     }
   };
   const end = async (): Promise<void> => {
     for (const each of shells) each.close();
-    await tidy(maker, run.host.place.name);
+    await tidy(maker, run.host.place.name, isSettled);
     isTidy = true;
   };
   try {
@@ -92,10 +94,10 @@ const failed = (problem: string, machine: MachineFacts): GuestOutcome => ({
 });
 
 /** Not as a command of the place, which an interruption ends. */
-async function tidy({ transport, name }: GuestMaker, label: string): Promise<void> {
+async function tidy({ transport, name }: GuestMaker, label: string, isSettled: boolean): Promise<void> {
   const { exitCode, stderr } = await telling(label, () =>
     transport.run({
-      text: `${farHead}name=${name}\n${cleanScript}`,
+      text: `${farHead}name=${name}\n${isSettled ? cleanScript : cleanUnsettledScript}`,
       timeLimitMs: cleanLimitSeconds * 1000,
       lane: 'work',
     }),
@@ -158,7 +160,7 @@ async function makePool(
   await mustRun(
     place,
     'a note of what is taken',
-    shell('printf %s "$LINES" >"$FILE" && sync', { LINES: takenText(taken), FILE: takenFile(name) }),
+    shell(noteScript, { LINES: takenText(taken), FILE: takenFile(name) }),
   );
   for (const { pcpu, pool } of taken) await patiently(() => scheduling.removePcpu(pool.name, pcpu));
   await patiently(() => scheduling.createCpupool({ name, scheduler, pcpus: taken.map(({ pcpu }) => pcpu) }));

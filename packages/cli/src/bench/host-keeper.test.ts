@@ -9,9 +9,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BenchInterrupted } from './bench-error.ts';
 import {
   cleanScript,
+  cleanUnsettledScript,
   keeperScript,
   keptDirectory,
   keptName,
+  noteScript,
   startKeeper,
   takenFile,
   takenText,
@@ -131,6 +133,31 @@ describe('the keeper', () => {
     expect(existsSync(keptDirectory(name))).toBe(false);
   });
 
+  test('waits for what a failed run had begun, and gives back a pCPU that is taken after the clean-up', async () => {
+    const { command, env } = keeper();
+    const child = spawn('/bin/sh', ['-c', command], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    writeFileSync(takenFile(name), taken);
+    // Nothing is amiss yet: the removal of a pCPU was given up on, and goes on.
+    expect(spawnSync('/bin/sh', ['-c', cleanUnsettledScript], { env }).status).toBe(0);
+    expect(readFileSync(takenFile(name), 'utf8')).toBe(taken);
+    // Nor does the end of a later run that went well make it forgotten.
+    expect(spawnSync('/bin/sh', ['-c', cleanScript], { env }).status).toBe(0);
+    expect(readFileSync(takenFile(name), 'utf8')).toBe(taken);
+    write('late', 'Pool-0  0,1,3\n');
+    child.stdin.end('done\n');
+    expect(await ended).toBe(0);
+    expect(read('pools')).toBe('Pool-0  0,1,3,2\n');
+    expect(existsSync(keptDirectory(name))).toBe(false);
+  });
+
+  test('does not wait at the end of a campaign whose runs went well', () => {
+    const { command, env } = keeper();
+    execFileSync('/bin/sh', ['-c', command], { env, input: 'done\n' });
+    expect(existsSync(join(directory, 'sleeps'))).toBe(false);
+  });
+
   test.each(['done\n', ''])('keeps its note of pCPUs that are in no cpupool (after %j)', (input) => {
     writeFileSync(join(directory, 'xl'), xl.replace('cpupool-cpu-add)', 'never)'));
     const { command, env } = keeper();
@@ -149,6 +176,16 @@ describe('the keeper', () => {
       /^Command failed[^]*left on the host: cpupool bench-/,
     );
   });
+});
+
+test('what is noted of a pCPU stays as it was noted first', () => {
+  const pool = { name: 'a pool', scheduler: 'credit', parameters: { tsliceMs: 1000 } } as const;
+  const note = (lines: string): unknown =>
+    execFileSync('/bin/sh', ['-c', noteScript], { env: { ...process.env, LINES: lines, FILE: takenFile(name) } });
+  mkdirSync(keptDirectory(name));
+  note(taken);
+  note(takenText([2, 23].map((pcpu) => ({ pcpu: pcpuId(pcpu), pool }))));
+  expect(readFileSync(takenFile(name), 'utf8')).toBe(`${taken}23 1000 a pool\n`);
 });
 
 describe('cleaning up after a run', () => {

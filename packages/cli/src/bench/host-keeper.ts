@@ -38,9 +38,14 @@ export const takenText = (
     })
     .join('');
 
+/** Adds `$LINES`, of {@link takenText}, to the note `$FILE`: what is noted of a pCPU already was noted before anything was taken. */
+export const noteScript = `printf %s "$LINES" | while read -r pcpu rest; do
+  grep "^$pcpu " "$FILE" >/dev/null 2>&1 || printf '%s %s\\n' "$pcpu" "$rest" >>"$FILE" || exit
+done && sync`;
+
 /**
  * `clean` ends the campaign's domains and its cpupool, gives the pCPUs back, and removes the copies of disks. It fails when something is left, and
- * when xl does not tell; `$found` says that there was something. With `$keep` the note of what was taken stays.
+ * when xl does not tell; `$found` says that there was something. With `$keep` the note of what was taken stays, and while there is `unsettled`.
  * The longest timeslice is set in a credit pool while a pCPU leaves or joins it: `ticksApart` in host/src/xl/xl-scheduling.ts says why.
  */
 const cleanFunctions = `
@@ -78,7 +83,7 @@ clean() {
   lost=
   if [ -z "$own" ] && [ -e "$dir/taken" ]; then
     while read -r pcpu tslice pool; do give_back "$pcpu" "$tslice" "$pool" || lost="$lost $pcpu"; done <"$dir/taken"
-    [ -n "$lost$keep" ] || rm -f "$dir/taken"
+    [ -n "$lost$keep" ] || [ -e "$dir/unsettled" ] || rm -f "$dir/taken"
   fi
   rm -f "$dir"/*.disk
   [ -n "$domids$own$lost" ] || return 0
@@ -89,11 +94,17 @@ clean() {
 
 /** With `$name` set, for the end of each run. */
 export const cleanScript = `${cleanFunctions}clean`;
+/**
+ * For the end of a run in which the host, or the way to it, failed: what it had begun there may still come, as work that takes too long is left to end by itself. The keeper waits for it at the end of
+ * the campaign, and until then the note stays.
+ */
+export const cleanUnsettledScript = `${cleanFunctions}true >"$dir/unsettled"\nclean`;
 
 /**
  * Says `ready` when nothing of an earlier campaign of this name is left, and stays: one keeper a name. At the line `done` on its standard input it
- * cleans up and ends. Where that ends without it, what the campaign had begun on the host may still come: it is waited for, in `$looks` looks at most
- * that are `$pause` seconds apart, until six in a row found nothing. The note of what was taken stays until then, and longer while a pCPU is in no cpupool.
+ * cleans up and ends. Where that ends without it, or {@link cleanUnsettledScript} came before, what the campaign had begun on the host may still come: it is
+ * waited for, in `$looks` looks at most that are `$pause` seconds apart, until six in a row found nothing. The note of what was taken stays until then, and
+ * longer while a pCPU is in no cpupool.
  * `$name` is the campaign's.
  */
 export const keeperScript = `trap '' HUP TERM INT PIPE
@@ -108,11 +119,8 @@ tidy || exit 1
 rm -rf "$dir"
 mkdir -m 700 "$dir" || exit 1
 echo ready
-if read -r _; then
-  tidy
-  status=$?
-else
-  exec >/dev/null 2>&1
+quiet=6
+settle() {
   keep=yes
   quiet=0
   while [ $quiet -lt 6 ] && [ "$looks" -gt 0 ]; do
@@ -121,10 +129,16 @@ else
     if tidy && [ -z "$found" ]; then quiet=$((quiet + 1)); else quiet=0; fi
     looks=$((looks - 1))
   done
-  keep=
-  [ $quiet -lt 6 ] || tidy
-  status=$?
+  [ $quiet -lt 6 ] || { keep=; rm -f "$dir/unsettled"; }
+}
+if read -r _; then
+  [ ! -e "$dir/unsettled" ] || settle 2>/dev/null
+else
+  exec >/dev/null 2>&1
+  settle
 fi
+tidy
+status=$?
 [ -e "$dir/taken" ] || rm -rf "$dir"
 exit $status
 `;

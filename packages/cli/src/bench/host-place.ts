@@ -7,10 +7,9 @@ import { HostError } from '@xenolith/xapi';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
 import { farHead, timedScript, withEnvironment } from './far-command.ts';
 import { guardScript } from './guard.ts';
+import { outputEnd } from './output-end.ts';
 import type { Place, PlaceCommand, Service } from './place.ts';
 
-/** Characters of the end of a command's output that are looked at. */
-const outputMax = 1024 * 1024;
 /** The guard kills after ten seconds what does not end when it is told to. */
 const endLimitMs = 30_000;
 
@@ -51,9 +50,14 @@ async function run(transport: Transport, command: PlaceCommand, signal: AbortSig
   }, command.timeLimitSeconds * 1000);
   let told: Told | undefined;
   // When the command has told how it ended, what it left behind is ended too, and what that says does not count.
+  // All that was said is not looked through at each piece: only where the mark is.
+  let near = '';
   running.onOutput((text) => {
-    told ??= toldIn(text, mark);
-    if (told !== undefined) running.end();
+    if (told !== undefined) return;
+    near += text;
+    if (near.includes(mark)) told = toldIn(running.stdout(), mark);
+    if (told === undefined) near = near.slice(-toldMax);
+    else running.end();
   });
   signal.addEventListener('abort', running.end);
   // It may have been interrupted while the connection was asked for the command: then nobody is told any more.
@@ -71,6 +75,9 @@ async function run(transport: Transport, command: PlaceCommand, signal: AbortSig
     signal.removeEventListener('abort', running.end);
   }
 }
+
+/** No longer is what a command tells of its end: the mark, and three numbers of at most 20 digits. */
+const toldMax = 128;
 
 type Told = Pick<CommandOutcome, 'exitStatus' | 'seconds' | 'stdout'>;
 
@@ -93,7 +100,11 @@ async function start(transport: Transport, command: PlaceCommand, signal: AbortS
   signal.addEventListener('abort', running.end);
   if (signal.aborted) running.end();
   const isReady = await new Promise<boolean>((resolve, reject) => {
-    running.onOutput((text) => /^ready$/m.test(text) && resolve(true));
+    let isSaid = false;
+    running.onOutput(() => {
+      isSaid ||= /^ready$/m.test(running.stdout());
+      if (isSaid) resolve(true);
+    });
     running.ended.then(() => resolve(false), reject);
   }).finally(() => clearTimeout(timer));
   if (!isReady) {
@@ -113,7 +124,7 @@ async function start(transport: Transport, command: PlaceCommand, signal: AbortS
 
 interface Running {
   readonly stdout: () => string;
-  /** Is told all that was said, whenever there is more of it. */
+  /** Is told what was said so far, and then whatever more is said. */
   onOutput(listener: (text: string) => void): void;
   /** Closes the guard's pipe. */
   readonly end: () => void;
@@ -132,21 +143,22 @@ async function startGuarded(transport: Transport, kind: 'run' | 'service', scrip
 
 function runningOf(channel: Channel): Running {
   const decoder = new TextDecoder();
-  let said = '';
+  const said = outputEnd();
   let listener: (text: string) => unknown = () => undefined;
   channel.onData((data) => {
-    said = (said + decoder.decode(data, { stream: true })).slice(-outputMax);
-    listener(said);
+    const text = decoder.decode(data, { stream: true });
+    said.add(text);
+    listener(text);
   });
   const ended = new Promise<{ readonly exitCode?: number; readonly stderr: string }>((resolve) => {
     channel.onClose(resolve);
   });
   let isEnding = false;
   return {
-    stdout: () => said,
+    stdout: said.text,
     onOutput(told) {
       listener = told;
-      told(said);
+      told(said.text());
     },
     end() {
       if (isEnding) return;

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@xenolith/server';
-import { transportTo } from '@xenolith/host';
+import { transportTo, type Transport } from '@xenolith/host';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
 import type { Place, PlaceCommand } from './place.ts';
@@ -28,6 +28,19 @@ const places: readonly (readonly [string, (signal: AbortSignal) => Place])[] = [
   ['this machine', thisMachine],
   ['a host', (signal) => hostPlace('a host', shellOfHost, signal)],
 ];
+/** The same, where every byte that is said comes by itself. */
+const slowShell = {
+  start: async (text, options) => {
+    const channel = await shellOfHost.start(text, options);
+    return {
+      onData: (listener) => channel.onData((data) => data.forEach((byte) => listener(Uint8Array.of(byte)))),
+      onClose: (listener) => channel.onClose(listener),
+      write: (data) => channel.write(data),
+      end: () => channel.end(),
+      close: () => channel.close(),
+    };
+  },
+} satisfies Partial<Transport> as Partial<Transport> as Transport;
 const pidIn = (name: string): number => Number(readFileSync(join(directory, name), 'utf8'));
 /** Ended, and not only forgotten: the kernel knows no such process, or only its remains. */
 const isGone = (pid: number): boolean =>
@@ -94,6 +107,13 @@ describe.each(places)('on %s', (_, placeFor) => {
       expect(outcome.stdout).toContain('figure 5');
     });
 
+    test('that says much has its end looked at', async () => {
+      const { stdout, exitStatus } = await place.run(sh('yes noise | head -c 3000000; echo; echo figure 5; exit 3'));
+      expect(exitStatus).toBe(3);
+      expect(stdout.length).toBeGreaterThan(2 ** 20 - 200);
+      expect(stdout).toMatch(/^[^]*noise\n\n?figure 5\n$/);
+    });
+
     test('that is interrupted is ended', async () => {
       const interrupted = new AbortController();
       const running = placeFor(interrupted.signal).run(sh('echo $$ >itself; sleep 1000'));
@@ -134,4 +154,12 @@ describe.each(places)('on %s', (_, placeFor) => {
       await waitUntilGone('itself');
     });
   });
+});
+
+test('a host whose words come byte by byte is understood', async () => {
+  const place = hostPlace('a host', slowShell, new AbortController().signal);
+  const outcome = await place.run(sh('echo @xenolith; printf "figure 5 ß"; exit 4'));
+  expect(outcome).toMatchObject({ exitStatus: 4, stdout: '@xenolith\nfigure 5 ß' });
+  const service = await place.start(sh('echo already; echo ready; read -r _'));
+  await service.stop();
 });

@@ -45,12 +45,15 @@ function lostHost({ create, copyImage, tidy, close }: Lost, signal: AbortSignal)
 }
 
 async function errorOf(lost: Lost, interruption = new AbortController()): Promise<unknown> {
-  const campaign = parseCampaign(`
+  const campaign = parseCampaign(
+    `
 name: lost
 runs: 1
 workloads: {w: {kind: command, command: x}}
 configurations: {a: {in: guests, host: lab, vms: 2, disk: /srv/disk.raw}, b: {in: guests, host: lab, disk: /srv/disk.raw}}
-`);
+`,
+    () => undefined,
+  );
   if (!campaign.ok) throw new Error(JSON.stringify(campaign.error));
   const { signal } = interruption;
   return runCampaign({

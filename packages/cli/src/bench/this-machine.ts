@@ -4,10 +4,9 @@ import type { Readable } from 'node:stream';
 import type { CommandOutcome } from '@xenolith/experiments/campaign';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
 import { guardScript } from './guard.ts';
+import { outputEnd } from './output-end.ts';
 import type { Place, PlaceCommand, Service } from './place.ts';
 
-/** Characters of the end of a command's output that are looked at. */
-const outputMax = 1024 * 1024;
 /** How long output is waited for that others hold open after the command has ended. */
 const drainMs = 1000;
 /** Often missing from an ordinary user's PATH on Debian. */
@@ -60,8 +59,10 @@ async function start(command: PlaceCommand, signal: AbortSignal): Promise<Servic
   const timer = setTimeout(running.end, command.timeLimitSeconds * 1000);
   signal.addEventListener('abort', running.end);
   const isReady = await new Promise<boolean>((resolve, reject) => {
+    let isSaid = false;
     running.child.stdout?.on('data', () => {
-      if (/^ready$/m.test(running.stdout())) resolve(true);
+      isSaid ||= /^ready$/m.test(running.stdout());
+      if (isSaid) resolve(true);
     });
     running.ended.then(() => resolve(false), reject);
   }).finally(() => clearTimeout(timer));
@@ -116,10 +117,8 @@ function spawnGuarded(kind: 'run' | 'service', { argv, environment, directory }:
 }
 
 function lastOf(stream: Readable): () => string {
-  let text = '';
+  const end = outputEnd();
   stream.setEncoding('utf8');
-  stream.on('data', (chunk: string) => {
-    text = (text + chunk).slice(-outputMax);
-  });
-  return () => text;
+  stream.on('data', end.add);
+  return end.text;
 }

@@ -1,5 +1,6 @@
 /** `xenolith bench`: benchmark campaigns on real machines. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Campaign, CampaignResult } from '@xenolith/experiments/campaign';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
@@ -85,7 +86,11 @@ async function reportingTrouble(work: () => Promise<void>): Promise<void> {
 
 async function readDefinition(file: string): Promise<Campaign> {
   const { parseCampaign, problemText } = await import('@xenolith/experiments/campaign');
-  const campaign = parseCampaign(await readFile(file, 'utf8'));
+  const { parseHostAddress } = await import('@xenolith/host');
+  const campaign = parseCampaign(await readFile(file, 'utf8'), (address) => {
+    const parsed = parseHostAddress(address, { homeDirectory: homedir() });
+    return parsed.ok ? undefined : parsed.error.message;
+  });
   if (campaign.ok) return campaign.value;
   throw usage(campaign.error.map((problem) => problemText(file, problem)).join('\n'));
 }

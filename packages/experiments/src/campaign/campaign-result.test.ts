@@ -27,7 +27,7 @@ configurations:
   late:
 `;
 const campaign = ((): Campaign => {
-  const read = parseCampaign(definition);
+  const read = parseCampaign(definition, () => undefined);
   if (!read.ok) throw new Error('a definition');
   return read.value;
 })();

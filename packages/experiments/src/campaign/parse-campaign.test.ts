@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Campaign } from './campaign.ts';
 import { definitionChanges, definitionJson } from './definition-changes.ts';
-import { parseCampaign } from './parse-campaign.ts';
+import { parseCampaign as parse } from './parse-campaign.ts';
 import { problemText } from './yaml-value.ts';
 
 const whole = `
@@ -52,7 +52,7 @@ configurations:
     scheduler: credit
     timeslice: 5 ms
     placement: 0-3,^2,6
-    files: {/bin/dup: {make: cc -o "$OUT" dup.c}, /etc/motd: motd}
+    files: {/bench/dup: {make: cc -o "$OUT" dup.c}, /binary: motd}
   pooled:
     in: guests
     host: {address: "ssh://dom0:2222", identity-file: /keys/id, known-hosts-file: /keys/known}
@@ -64,6 +64,10 @@ configurations:
     placement: 1
   emulated: {in: guests, host: "lab:lab2", placement: 0-1}
 `;
+
+/** Of addresses, one has a port that is none. */
+const parseCampaign = (text: string): ReturnType<typeof parse> =>
+  parse(text, (address) => (address.endsWith(':0') ? 'a port is 1 to 65535' : undefined));
 
 function parsed(text: string): Campaign {
   const campaign = parseCampaign(text);
@@ -161,8 +165,8 @@ test('everything that a definition can say', () => {
           memoryBytes: 2 ** 31,
           commandLine: 'nopvspin',
           files: [
-            { path: '/bin/dup', from: { kind: 'make', command: 'cc -o "$OUT" dup.c' } },
-            { path: '/etc/motd', from: { kind: 'file', path: 'motd' } },
+            { path: '/bench/dup', from: { kind: 'make', command: 'cc -o "$OUT" dup.c' } },
+            { path: '/binary', from: { kind: 'file', path: 'motd' } },
           ],
           pool: { kind: 'own', scheduler: 'credit', pcpus: [0, 1, 3, 6], timesliceMs: 5 },
         },
@@ -313,7 +317,30 @@ describe('what is wrong is said with its place', () => {
     [inGuests('kernel: {has: [quiet]}'), 'configurations.a.kernel: guests are booted with guest-kernel'],
     [inGuests('disk: a.raw'), 'configurations.a.disk: expected an absolute path'],
     [inGuests('files: {bin/x: x}'), 'configurations.a.files.bin/x: its name is an absolute path in the guest'],
-    [inGuests('files: {/bin/../x: x}'), 'configurations.a.files./bin/../x: its name is an absolute path in the guest'],
+    [inGuests('files: {/opt/../x: x}'), 'configurations.a.files./opt/../x: its name is an absolute path in the guest'],
+    [inGuests('files: {/./bin/x: x}'), 'configurations.a.files././bin/x: its name is an absolute path in the guest'],
+    [
+      inGuests('files: {/bench/x: x, /bin/x: x}'),
+      "c.yaml:5:59: configurations.a.files./bin/x: /bin is the guest's own",
+    ],
+    [inGuests('files: {/lib64/x: {make: x}}'), "configurations.a.files./lib64/x: /lib64 is the guest's own"],
+    [inGuests('files: {/etc/passwd: x}'), "configurations.a.files./etc/passwd: /etc is the guest's own"],
+    [inGuests('files: {/init: x}'), "configurations.a.files./init: /init is the guest's own"],
+    [inGuests('files: {/a/b/c: x, /a/b: x}'), 'c.yaml:5:46: configurations.a.files./a/b/c: it cannot be in /a/b'],
+    [inGuests('memory: 128'), 'c.yaml:5:38: configurations.a.memory: it has no unit: 128M or 128G'],
+    [inGuests('memory: 100K'), 'configurations.a.memory: expected whole MiB'],
+    [inGuests('memory: 1025K'), 'configurations.a.memory: expected whole MiB'],
+    [inGuests('pool: "a\\nb"'), 'c.yaml:5:36: configurations.a.pool: expected one line without control characters'],
+    [inGuests('guest-kernel: "/a\\nb"'), 'configurations.a.guest-kernel: expected one line without control characters'],
+    [
+      inGuests('guest-ramdisk: "/a\\tb"'),
+      'configurations.a.guest-ramdisk: expected one line without control characters',
+    ],
+    [inGuests('disk: "/\\ud800"'), 'configurations.a.disk: expected one line without control characters'],
+    [inGuests(`disk: /${'x'.repeat(4096)}`), 'configurations.a.disk: over 4096 characters'],
+    [inGuests(`guest-command-line: ${'x'.repeat(961)}`), 'configurations.a.guest-command-line: over 960 characters'],
+    [onHost('ssh://dom0:0'), 'c.yaml:5:23: configurations.a.host: a port is 1 to 65535'],
+    [onHost('{address: ssh://dom0:0}'), 'c.yaml:5:33: configurations.a.host.address: a port is 1 to 65535'],
     [inGuests('guest-command-line: "a\\nb"'), 'configurations.a.guest-command-line: expected one line of ASCII'],
     [onHost('dom0'), 'configurations.a.host: expected lab, lab:NAME, ssh://user@host:port or local:'],
     [onHost('"model:"'), 'configurations.a.host: a campaign measures, and a model cannot be measured'],

@@ -1,7 +1,7 @@
 /** The file that defines a campaign. */
 import { err, ok, type Result } from '@xenolith/base';
 import type { Campaign, DataDirectory } from './campaign.ts';
-import { readConfiguration } from './parse-configuration.ts';
+import { readConfiguration, type AddressCheck } from './parse-configuration.ts';
 import { readWorkload } from './parse-workload.ts';
 import { planSteps } from './plan.ts';
 import {
@@ -33,8 +33,11 @@ const kinds = { workloads: 100, configurations: 100 } as const;
 /** Names go into tables, into the data directory and after `--`: letters, digits and a few signs. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$/;
 
-/** Reads the definition of a campaign. Everything that is wrong with it is found at once, in the order of the file. */
-export function parseCampaign(text: string): Result<Campaign, readonly YamlProblem[]> {
+/**
+ * Reads the definition of a campaign. Everything that is wrong with it is found at once, in the order of the file.
+ * @param problemOf what is wrong with the address of a host, by whoever can go there
+ */
+export function parseCampaign(text: string, problemOf: AddressCheck): Result<Campaign, readonly YamlProblem[]> {
   const root = readYaml(text);
   const { problems } = root.file;
   if (problems.length > 0) return err(problems);
@@ -55,7 +58,7 @@ export function parseCampaign(text: string): Result<Campaign, readonly YamlProbl
   ]);
   const threads = optional(fields, 'threads', readThreads, [1]);
   const configurations = required(fields, 'configurations', (value) =>
-    readNamed(value, kinds.configurations, readConfiguration),
+    readNamed(value, kinds.configurations, (name, each) => readConfiguration(name, each, problemOf)),
   );
   const campaign: Campaign = {
     name: required(fields, 'name', readName),

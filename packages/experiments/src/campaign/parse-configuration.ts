@@ -6,11 +6,12 @@ import {
   optional,
   readFields,
   readInteger,
+  readLineOfText,
   readList,
+  readMemory,
   readOneOf,
   readRegexp,
   readSeconds,
-  readSize,
   readText,
   required,
   type YamlFields,
@@ -42,7 +43,10 @@ const names: Readonly<Record<Where['kind'], readonly string[]>> = {
   guests: [...inGuests, 'host', ...guestNames],
 };
 
-export function readConfiguration(name: string, value: YamlValue): Configuration {
+/** What is wrong with the address of a host, as {@link CampaignHost} has it; undefined for nothing. */
+export type AddressCheck = (address: string) => string | undefined;
+
+export function readConfiguration(name: string, value: YamlValue, problemOf: AddressCheck): Configuration {
   const all = readFields(value);
   const kind: Where['kind'] = optional(all, 'in', readOneOf(['this machine', 'host', 'guests']), 'this machine');
   const kernel = all.values.get('kernel');
@@ -55,7 +59,7 @@ export function readConfiguration(name: string, value: YamlValue): Configuration
   );
   return {
     name,
-    where: readWhere(kind, fields),
+    where: readWhere(kind, fields, problemOf),
     kernel: kind === 'guests' ? anyKernel : optional(fields, 'kernel', readKernel, anyKernel),
     environment: optional(fields, 'environment', readEnvironment, []),
     prefix: optional(fields, 'prefix', (each) => readList(each, readText), []),
@@ -66,26 +70,31 @@ export function readConfiguration(name: string, value: YamlValue): Configuration
 
 const anyKernel: Configuration['kernel'] = { has: [], lacks: [] };
 
-function readWhere(kind: Where['kind'], fields: YamlFields): Where {
+function readWhere(kind: Where['kind'], fields: YamlFields, problemOf: AddressCheck): Where {
   if (kind === 'this machine') return { kind };
-  const host = required(fields, 'host', readHost);
+  const host = required(fields, 'host', (value) => readHost(value, problemOf));
   return kind === 'host' ? { kind, host } : { kind, host, ...readGuests(fields) };
 }
 
 /** `lab`, `lab:NAME`, or an address, which may be in a mapping with its files. */
-function readHost(value: YamlValue): CampaignHost {
-  if (!isMapping(value)) return readAddress(value, undefined, undefined);
+function readHost(value: YamlValue, problemOf: AddressCheck): CampaignHost {
+  if (!isMapping(value)) return readAddress(value, problemOf);
   const fields = readFields(value, ['address', 'identity-file', 'known-hosts-file']);
-  const [identity, known] = ['identity-file', 'known-hosts-file'].map((name) =>
+  const [identityFile, knownHostsFile] = ['identity-file', 'known-hosts-file'].map((name) =>
     optional(fields, name, readAbsolutePath, undefined),
   );
-  return required(fields, 'address', (each) => readAddress(each, identity, known));
+  return required(fields, 'address', (each) => readAddress(each, problemOf, { identityFile, knownHostsFile }));
+}
+
+interface HostFiles {
+  readonly identityFile?: string | undefined;
+  readonly knownHostsFile?: string | undefined;
 }
 
 function readAddress(
   value: YamlValue,
-  identityFile: string | undefined,
-  knownHostsFile: string | undefined,
+  problemOf: AddressCheck,
+  { identityFile, knownHostsFile }: HostFiles = {},
 ): CampaignHost {
   const address = readText(value);
   const lab = /^lab(?::(?<name>[A-Za-z0-9.-]+))?$/.exec(address);
@@ -97,12 +106,15 @@ function readAddress(
     complain(value, 'a campaign measures, and a model cannot be measured: xenolith experiment asks the model');
   } else if (address !== '' && !/^(?:ssh:\/\/.|local:$)/.test(address)) {
     complain(value, 'expected lab, lab:NAME, ssh://user@host:port or local:');
+  } else if (address !== '') {
+    const problem = problemOf(address);
+    if (problem !== undefined) complain(value, problem);
   }
   return { kind: 'address', address, identityFile, knownHostsFile };
 }
 
 function readAbsolutePath(value: YamlValue): string {
-  const path = readText(value);
+  const path = readLineOfText(value);
   if (path !== '' && !path.startsWith('/')) complain(value, 'expected an absolute path');
   return path;
 }
@@ -112,7 +124,7 @@ function readGuests(fields: YamlFields): GuestShape {
     type: optional(fields, 'type', readOneOf(['pv', 'pvh']), 'pv'),
     vms: optional(fields, 'vms', readInteger(1, vmsMax), 1),
     vcpus: optional(fields, 'vcpus', readInteger(1, 512), 1),
-    memoryBytes: optional(fields, 'memory', readSize, 2 ** 30),
+    memoryBytes: optional(fields, 'memory', readMemory, 2 ** 30),
     commandLine: optional(fields, 'guest-command-line', readLine, ''),
     kernel: optional(fields, 'guest-kernel', readAbsolutePath, undefined),
     ramdisk: optional(fields, 'guest-ramdisk', readAbsolutePath, undefined),
@@ -128,8 +140,12 @@ const vmsMax = 64;
 function readLine(value: YamlValue): string {
   const text = readText(value);
   if (/[^\x20-\x7e]/.test(text)) complain(value, 'expected one line of ASCII');
+  if (text.length > commandLineMax) complain(value, `over ${commandLineMax} characters`);
   return text;
 }
+
+/** A PV guest is handed 1024 (MAX_GUEST_CMDLINE in Xen's public xen.h), and the small guest's own words come before. */
+const commandLineMax = 960;
 
 /** What Xen does with guests depends on these four together. */
 function readPool(fields: YamlFields): GuestPool {
@@ -146,7 +162,7 @@ function readPool(fields: YamlFields): GuestPool {
   if (poolAt !== undefined) {
     if (schedulerAt !== undefined)
       complain(schedulerAt, 'a cpupool that is there has its scheduler: leave one of the two away');
-    return { kind: 'named', name: readText(poolAt), hardAffinity: pcpus };
+    return { kind: 'named', name: readLineOfText(poolAt), hardAffinity: pcpus };
   }
   if (scheduler === undefined) return { kind: 'first', hardAffinity: pcpus };
   if (pcpus === undefined) {
@@ -186,15 +202,29 @@ function readPlacement(value: YamlValue): readonly number[] {
 }
 
 function readGuestFiles(value: YamlValue): readonly GuestFile[] {
-  return [...readFields(value).values].map(([path, each]): GuestFile => {
-    if (!/^(?:\/[A-Za-z0-9._+-]+)+$/.test(path) || path.split('/').includes('..')) {
+  const fields = readFields(value).values;
+  return [...fields].map(([path, each]): GuestFile => {
+    const above = [...fields.keys()].find((other) => path.startsWith(`${other}/`));
+    if (!/^(?:\/[A-Za-z0-9._+-]+)+$/.test(path) || path.split('/').some((part) => part === '.' || part === '..')) {
       complain(each, 'its name is an absolute path in the guest, of letters, digits and . _ + -');
+    } else if (ofGuest.has(path.split('/')[1]!)) {
+      complain(each, `/${path.split('/')[1]} is the guest's own: put it into a directory beside, such as /bench`);
+    } else if (above !== undefined) {
+      complain(each, `it cannot be in ${above}, which is a file here`);
     }
     if (!isMapping(each)) return { path, from: { kind: 'file', path: readText(each) } };
-    const fields = readFields(each, ['make']);
-    return { path, from: { kind: 'make', command: required(fields, 'make', readText) } };
+    const made = readFields(each, ['make']);
+    return { path, from: { kind: 'make', command: required(made, 'make', readText) } };
   });
 }
+
+/**
+ * What a guest has itself at the top: an archive in front of its ramdisk that makes a directory where the ramdisk has a link (to `usr`, of most distributions)
+ * leaves it without its programs, what the ramdisk has too is written over, and what is mounted there covers the rest (Linux's init/initramfs.c).
+ */
+const ofGuest: ReadonlySet<string> = new Set(
+  'bin boot dev etc init lib lib32 lib64 libx32 linuxrc proc run sbin sys tmp usr var'.split(' '),
+);
 
 function readKernel(value: YamlValue): Configuration['kernel'] {
   const fields = readFields(value, ['has', 'lacks']);

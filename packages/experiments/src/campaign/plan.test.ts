@@ -16,7 +16,8 @@ interface Shape {
 function campaign({ configurations, workloads, threads, runs, warmUps, seed }: Shape): Campaign {
   const each = (count: number, text: (at: number) => string): string =>
     Array.from({ length: count }, (_, at) => text(at)).join(', ');
-  const read = parseCampaign(`
+  const read = parseCampaign(
+    `
 name: plan
 runs: ${runs}
 warm-up: ${warmUps}
@@ -24,7 +25,9 @@ ${seed === undefined ? '' : `order: shuffled\nseed: ${seed}`}
 threads: [${each(threads, (at) => String(at + 1))}]
 workloads: {${each(workloads, (at) => `w${at}: {kind: command, command: x}`)}}
 configurations: {${each(configurations, (at) => `c${at}: `)}}
-`);
+`,
+    () => undefined,
+  );
   if (!read.ok) throw new Error(read.error.map(({ message }) => message).join());
   return read.value;
 }

@@ -133,6 +133,19 @@ export function readText(value: YamlValue): string {
   return text;
 }
 
+/** Text that an xl configuration may have, where it comes to: one line without control characters, of 4096 at most. */
+export function readLineOfText(value: YamlValue): string {
+  const text = readText(value);
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed()) {
+    return wrong(value, 'expected one line without control characters', '');
+  }
+  if (text.length > lineLengthMax) return wrong(value, `over ${lineLengthMax} characters`, '');
+  return text;
+}
+
+const lineLengthMax = 4096;
+
 /** The source of a regular expression with at least so many groups. */
 export const readRegexp =
   (groupsMin: 0 | 1) =>
@@ -190,6 +203,15 @@ export function readSize(value: YamlValue): number {
   const size = match === null ? 0 : Number(match[1]) * sizeUnits[match[2]!]!;
   if (size > 0 && size <= 2 ** 45) return size;
   return wrong(value, `expected a size such as 512M or 1G, not ${shown(value)}`, 1);
+}
+
+/** The memory of a guest, in bytes: {@link readSize} with its unit, in whole MiB, as xl takes it. */
+export function readMemory(value: YamlValue): number {
+  const text = scalarText(value) ?? '';
+  if (/^\d+$/.test(text)) return wrong(value, `it has no unit: ${text}M or ${text}G`, 2 ** 20);
+  const size = readSize(value);
+  if (size > 1 && size % 2 ** 20 !== 0) return wrong(value, 'expected whole MiB, such as 128M', 2 ** 20);
+  return size;
 }
 
 const timeUnits: Readonly<Record<string, number>> = { ms: 0.001, '': 1, s: 1, min: 60, h: 3600 };
