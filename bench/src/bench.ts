@@ -27,6 +27,12 @@ export function median(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
+/** The value that a share (0 to 1) of some samples does not exceed. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
 /** Smallest, middle and largest of some samples as a text. */
 export const spread = (samples: readonly number[], digits = 1): string =>
   `median ${median(samples).toFixed(digits)} (${Math.min(...samples).toFixed(digits)} … ${Math.max(...samples).toFixed(digits)}, n=${samples.length})`;

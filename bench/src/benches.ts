@@ -2,6 +2,7 @@ import { allRecordsJson, allRecordsXml } from './all-records.ts';
 import { apiPeers } from './api-peers.ts';
 import type { Bench } from './bench.ts';
 import { cheapRead } from './cheap-read.ts';
+import { eventLatency } from './event-latency.ts';
 import { heapHold } from './heap-hold.ts';
 import { lockStorm } from './lock-storm.ts';
 import { ministat } from './ministat.ts';
@@ -35,5 +36,6 @@ export const benches: readonly Bench[] = [
   npmStart,
   apiPeers,
   xmlRpcPeer,
+  eventLatency,
   vmStart,
 ];

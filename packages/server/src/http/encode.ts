@@ -2,7 +2,14 @@
  * Answers as text. Records are replaced and never changed, so the text of one is kept as long as the record lives:
  * a thousand clients that ask for all VMs cost one encoding of each VM that changed.
  */
-import { encodeJsonValue, encodeXmlValue, escapeXml, type TypedValue, type WireType } from '@xenolith/wire';
+import {
+  encodeJsonValue,
+  encodeXmlValue,
+  escapeXml,
+  type TypedValue,
+  type WireMember,
+  type WireType,
+} from '@xenolith/wire';
 import { toWireType, type DataType } from '@xenolith/xapi';
 
 /** How values are written in one of the two encodings. */
@@ -50,8 +57,8 @@ function holdsTyped(type: WireType): boolean {
 function encoding(syntax: Syntax): Encoding {
   const known = new WeakMap<object, string>();
 
-  /** Kept by the object alone: a record is of one class. */
-  const recordText = (type: WireType, record: unknown): string => {
+  /** Kept by the object alone: it is of one type. */
+  const keptText = (type: WireType, record: unknown): string => {
     if (typeof record !== 'object' || record === null) return syntax.encode(type, record);
     let text = known.get(record);
     if (text === undefined) {
@@ -67,7 +74,7 @@ function encoding(syntax: Syntax): Encoding {
       case 'typed': {
         const typed = value as TypedValue;
         return typed.type.kind === 'record'
-          ? recordText(typed.type, typed.value)
+          ? keptText(typed.type, typed.value)
           : syntax.encode(typed.type, typed.value);
       }
       case 'set':
@@ -75,7 +82,10 @@ function encoding(syntax: Syntax): Encoding {
       case 'record': {
         const members = value as Readonly<Record<string, unknown>>;
         const present = type.members.filter(({ name }) => members[name] !== undefined);
-        return syntax.struct(present.map((member) => [member.name, wireText(member.type, members[member.name])]));
+        // The counts beside events are one object for as long as they hold, as a record is.
+        const text = ({ name, type: of }: WireMember): string =>
+          of.kind === 'map' ? keptText(of, members[name]) : wireText(of, members[name]);
+        return syntax.struct(present.map((member) => [member.name, text(member)]));
       }
       default:
         return syntax.encode(type, value);
@@ -84,10 +94,10 @@ function encoding(syntax: Syntax): Encoding {
 
   return {
     value(type, value) {
-      if (type.kind === 'record') return recordText(toWireType(type), value);
+      if (type.kind === 'record') return keptText(toWireType(type), value);
       if (type.kind === 'map' && type.value.kind === 'record' && typeof value === 'object' && value !== null) {
         const of = toWireType(type.value);
-        return syntax.struct(Object.entries(value).map(([ref, record]) => [ref, recordText(of, record)]));
+        return syntax.struct(Object.entries(value).map(([ref, record]) => [ref, keptText(of, record)]));
       }
       return wireText(toWireType(type), value);
     },

@@ -246,6 +246,11 @@ export class Database {
     return this.#keeper.kept();
   }
 
+  /** Calls `action` once the work that writes at present has had its turn, as the commit of what it wrote begins. */
+  soon(action: () => void): void {
+    this.#keeper.soon(action);
+  }
+
   /** Rings once, with the reason, when the store fails. */
   get storeFailed(): Signal<unknown> {
     return this.#keeper.failed;

@@ -44,6 +44,10 @@ export class Keeper {
     return this.#rows.size > 0 || this.#settings.size > 0 || !this.#begun;
   }
 
+  soon(action: () => void): void {
+    this.#store.soon(action);
+  }
+
   /** Whether all is kept, so that {@link kept} would resolve at once. */
   get isIdle(): boolean {
     return !this.#pending && this.#current === undefined && this.#failure === undefined;

@@ -9,7 +9,7 @@ import { classTables } from '../datamodel/classes.ts';
 import { toWireType } from '../datamodel/data-type.ts';
 import { Sessions } from '../session/sessions.ts';
 import { eventBatchType, type EventBatch } from './event-record.ts';
-import { batchDelayMs, Events, type Listener, heartbeatMs, timeoutMaxMs, waitersPerSessionMax } from './events.ts';
+import { answerIntervalMs, Events, type Listener, heartbeatMs, timeoutMaxMs, waitersPerSessionMax } from './events.ts';
 import { formatToken } from './token.ts';
 
 let clock: ManualClock;
@@ -91,7 +91,7 @@ describe('a client that leaves', () => {
   test('after it was answered is not missed', async () => {
     const call = start(events.from(caller, ['vm'], now(), 60));
     db.create('VM', {});
-    await clock.advanceAsync(batchDelayMs);
+    await clock.advanceAsync(0);
     expect([call.result?.events.length, leaving.size]).toEqual([1, 0]);
   });
 });
@@ -207,13 +207,13 @@ describe('event.from', () => {
     for (let n = 0; n <= tombstonesMax; n++) db.destroy('task', db.create('task', {}));
     await expect(events.from(caller, ['*'], token, 0)).rejects.toMatchObject({ description: ['EVENTS_LOST'] });
     const sr = db.create('SR', {});
-    await clock.advanceAsync(batchDelayMs);
+    await clock.advanceAsync(0);
     expect(waiting.result && brief(waiting.result)).toEqual([`add ${sr}`]);
   });
 });
 
 describe('waiting', () => {
-  test('ends with a change that concerns it, after the batch delay', async () => {
+  test('ends at once with a change that concerns it, and with all that is written with it', async () => {
     const call = start(events.from(caller, ['vm'], now(), 60));
     const begun = clock.now();
     await clock.advanceAsync(1000);
@@ -221,13 +221,42 @@ describe('waiting', () => {
     await clock.advanceAsync(1000);
     expect([call.result, events.waiting]).toEqual([undefined, 1]);
     const vm = db.create('VM', {});
-    await clock.advanceAsync(batchDelayMs - 1);
     const vbd = db.create('VBD', { VM: vm });
     expect(call.result).toBeUndefined();
-    await clock.advanceAsync(1);
+    await clock.advanceAsync(0);
     expect(call.result && brief(call.result)).toEqual([`add ${vm}`]);
     expect(call.result?.events[0]?.snapshot?.value).toMatchObject({ VBDs: [vbd] });
-    expect([call.atMs - begun, events.waiting]).toEqual([2000 + batchDelayMs, 0]);
+    expect([call.atMs - begun, events.waiting]).toEqual([2000, 0]);
+  });
+
+  test('is told of all changes of an interval together once its session was answered, and others are not', async () => {
+    const other = callerOf(sessions.open('root', 'other', { superuser: true, role: 'pool-admin' }));
+    const vm = db.create('VM', {});
+    await events.from(caller, ['vm'], formatToken(db.generation - 1), 0);
+    const begun = clock.now();
+    const [call, others] = [caller, other].map((who) => start(events.from(who, ['vm'], now(), 60)));
+    await clock.advanceAsync(answerIntervalMs / 2);
+    db.update('VM', vm, { name_label: 'a' });
+    await clock.advanceAsync(answerIntervalMs / 2 - 1);
+    const second = db.create('VM', {});
+    expect([call?.result, others?.result && brief(others.result)]).toEqual([undefined, [`mod ${vm}`]]);
+    await clock.advanceAsync(1);
+    expect(call?.result && brief(call.result)).toEqual([`add ${second}`, `mod ${vm}`]);
+    expect([call, others].map((state) => (state?.atMs ?? 0) - begun)).toEqual([answerIntervalMs, answerIntervalMs / 2]);
+  });
+
+  test('for tasks neither holds back the other calls of its session nor is held back by them', async () => {
+    const [task, vm] = [db.create('task', {}), db.create('VM', {})];
+    const since = formatToken(db.generation - 2);
+    const ask = (what: string): ReturnType<typeof start> => start(events.from(caller, [what], since, 60));
+    const calls = [ask('task'), ask('vm'), ask('task'), ask('vm')];
+    await clock.advanceAsync(0);
+    expect(calls.map((call) => call.result && brief(call.result))).toEqual([
+      [`add ${task}`],
+      [`add ${vm}`],
+      [`add ${task}`],
+      undefined,
+    ]);
   });
 
   test('ends at once when only tasks are asked for', async () => {
@@ -255,25 +284,30 @@ describe('waiting', () => {
     expect([call.result?.events, call.result && call.atMs - begun]).toEqual([[], expectedMs]);
   });
 
-  test('the time limit holds during the batch delay too', async () => {
-    const call = start(events.from(caller, ['vm'], now(), 0.06));
-    await clock.advanceAsync(30);
+  test('the time limit holds while a session is held back too', async () => {
     db.create('VM', {});
-    await clock.advanceAsync(30);
+    await events.from(caller, ['vm'], formatToken(db.generation - 1), 0);
+    const call = start(events.from(caller, ['vm'], now(), answerIntervalMs / 2 / 1000));
+    db.create('VM', {});
+    await clock.advanceAsync(answerIntervalMs / 2);
     expect(call.result?.events).toHaveLength(1);
   });
 
-  test('an object that came and went during the batch delay is nothing, and the waiting goes on', async () => {
+  test('an object that came and went before anybody was told is nothing, and the waiting goes on', async () => {
     const call = start(events.from(caller, ['vm'], now(), 60));
     await clock.advanceAsync(10);
+    db.destroy('VM', db.create('VM', {}));
+    await clock.advanceAsync(1000);
+    expect(call.result).toBeUndefined();
+    db.create('VM', {});
+    await clock.advanceAsync(0);
+    expect(call.result?.events).toHaveLength(1);
+    const held = start(events.from(caller, ['vm'], call.result?.token ?? '', 60));
     const vm = db.create('VM', {});
     await clock.advanceAsync(10);
     db.destroy('VM', vm);
     await clock.advanceAsync(1000);
-    expect(call.result).toBeUndefined();
-    db.create('VM', {});
-    await clock.advanceAsync(batchDelayMs);
-    expect(call.result?.events).toHaveLength(1);
+    expect(held.result).toBeUndefined();
   });
 
   test('a change of the computed end of a relation wakes who watches that end only', async () => {
@@ -281,11 +315,11 @@ describe('waiting', () => {
     const call = start(events.from(caller, [`vm/${vm}`], now(), 60));
     await clock.advanceAsync(10);
     const vbd = db.create('VBD', { VM: vm });
-    await clock.advanceAsync(batchDelayMs);
+    await clock.advanceAsync(0);
     expect(call.result?.events[0]?.snapshot?.value).toMatchObject({ VBDs: [vbd] });
   });
 
-  test('a client that asks again during a burst is answered once a batch delay', async () => {
+  test('a client that asks again during a burst is answered once an interval', async () => {
     let answers = 0;
     let token = now();
     const loop = async (): Promise<void> => {
@@ -301,8 +335,8 @@ describe('waiting', () => {
       await clock.advanceAsync(1);
       db.update('VM', vm, { name_label: String(n) });
     }
-    expect(answers).toBeGreaterThan(1000 / batchDelayMs / 2);
-    expect(answers).toBeLessThanOrEqual(1000 / batchDelayMs + 1);
+    expect(answers).toBeGreaterThan(1000 / answerIntervalMs / 2);
+    expect(answers).toBeLessThanOrEqual(1000 / answerIntervalMs + 1);
   });
 
   test('the end of the session ends it', async () => {
@@ -323,7 +357,7 @@ describe('waiting', () => {
     await clock.advanceAsync(10);
     await expect(events.from(caller, ['vm'], now(), 60)).rejects.toMatchObject({ description: ['TOO_BUSY'] });
     db.create('VM', {});
-    await clock.advanceAsync(batchDelayMs);
+    await clock.advanceAsync(0);
     expect(calls.every((call) => call.result?.events.length === 1)).toBe(true);
     const again = start(events.from(caller, ['vm'], now(), 0.1));
     await clock.advanceAsync(100);
@@ -437,7 +471,7 @@ describe('event.next', () => {
     await clock.advanceAsync(1000);
     expect(second.result).toBeUndefined();
     db.create('SR', {});
-    await clock.advanceAsync(batchDelayMs);
+    await clock.advanceAsync(0);
     expect(second.result).toEqual(['add sr']);
   });
 
@@ -465,7 +499,7 @@ describe('event.next', () => {
     expect(call.error).toMatchObject({ description: ['EVENTS_LOST'] });
     db.create('VM', {});
     const after = next();
-    await clock.advanceAsync(batchDelayMs);
+    await clock.advanceAsync(0);
     expect(after.result).toEqual(['add vm']);
   });
 });

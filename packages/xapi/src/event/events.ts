@@ -18,8 +18,12 @@ import type { EventBatch, EventRecord } from './event-record.ts';
 import { eventClasses, Subscription } from './subscription.ts';
 import { formatToken, parseToken } from './token.ts';
 
-/** Changes that come within this time of each other are told together. Who waits for tasks only does not wait. */
-export const batchDelayMs = 50;
+/**
+ * A session is answered at most once in this time, with all that happened since: a busy pool would have it asking without
+ * end. Who waits for a change hears of it at once when the answer before is longer ago; who waits for tasks only, always.
+ * XAPI waits as long before each answer (ocaml/xapi/xapi_event.ml, `event_from_delay`).
+ */
+export const answerIntervalMs = 50;
 /** The longest that `event.from` waits, whatever was asked for. */
 export const timeoutMaxMs = 3600 * 1000;
 /** How often a silent `event.next` is shown a sign of life: a change of the pool that is none. */
@@ -50,7 +54,7 @@ interface Told {
 /** What one session has going on. */
 interface Listening {
   waiters: number;
-  /** When a call of this session was last answered with something. */
+  /** When a call of this session that is paced was last answered with something. */
   answeredMs: number;
   /** The subscription of event.register, and how far event.next has told of it. */
   registered?: { readonly subscription: Subscription; generation: number };
@@ -63,6 +67,8 @@ export class Events {
   readonly #hidden: ReadonlySet<string>;
   readonly #sessions = new Map<Ref<'session'>, Listening>();
   readonly #waiters = new Set<Waiter>();
+  /** One object for all who are told the same numbers, so that its text is made once. */
+  #counts: Readonly<Record<string, number>> | undefined;
 
   constructor(db: Database, clock: Clock, sessions: Sessions, surface = new Surface()) {
     this.#surface = surface;
@@ -70,6 +76,7 @@ export class Events {
     this.#db = db;
     this.#clock = clock;
     db.changed.listen((change) => {
+      if (change.kind === 'del' || change.created === change.generation) this.#counts = undefined;
       for (const waiter of this.#waiters) {
         if (waiter.subscription.covers(change.class, change.ref)) waiter.heard(change);
       }
@@ -99,11 +106,12 @@ export class Events {
 
   /** Events together with the numbers of the same moment: a change between the two would never be told. */
   #told(events: readonly EventRecord[]): Told {
-    const counts: Record<string, number> = {};
-    for (const [name, eventName] of countedClasses) {
-      if (!this.#hidden.has(name)) counts[eventName] = this.#db.count(name);
-    }
-    return { events, counts, generation: this.#db.generation };
+    this.#counts ??= Object.fromEntries(
+      countedClasses
+        .filter(([name]) => !this.#hidden.has(name))
+        .map(([name, eventName]) => [eventName, this.#db.count(name)]),
+    );
+    return { events, counts: this.#counts, generation: this.#db.generation };
   }
 
   /** Every object that there is, as new. */
@@ -125,20 +133,19 @@ export class Events {
     deadlineMs: number,
     timestamp = '0.0',
   ): Promise<Told> {
-    const delayMs = subscription.onlyTasks ? 0 : batchDelayMs;
     const listening = this.#listening(caller.session);
-    // A client that asks again and again during a burst is answered at the same pace as one that was waiting.
-    const paceMs = Math.min(deadlineMs, listening.answeredMs + delayMs) - this.#clock.now();
-    if (delayMs > 0 && paceMs > 0) await this.#wait(caller, new Subscription([]), paceMs, 0);
+    const isPaced = !subscription.onlyTasks;
+    const holdMs = Math.min(deadlineMs, listening.answeredMs + answerIntervalMs) - this.#clock.now();
+    if (isPaced && holdMs > 0) await this.#wait(caller, new Subscription([]), holdMs);
     let from = since;
     for (;;) {
       const events = this.#since(subscription, from, timestamp);
       const leftMs = deadlineMs - this.#clock.now();
-      if (events.length > 0) listening.answeredMs = this.#clock.now();
+      if (isPaced && events.length > 0) listening.answeredMs = this.#clock.now();
       if (events.length > 0 || leftMs <= 0) return this.#told(events);
       // Nothing until now concerns this subscription, so the log may forget it.
       from = this.#db.generation;
-      const first = await this.#wait(caller, subscription, leftMs, delayMs);
+      const first = await this.#wait(caller, subscription, leftMs);
       from = Math.max(from, (first?.generation ?? this.#db.generation) - 1);
     }
   }
@@ -189,25 +196,18 @@ export class Events {
   }
 
   /**
-   * Waits for a change that the subscription covers and then `delayMs` longer, in all at most `leftMs`.
+   * Waits at most `leftMs` for a change that the subscription covers, and until all that is written with it is.
    * Gives the change; undefined when there was none.
    * @throws XapiError TASK_CANCELLED when the client has left, which nobody hears: its place is for others
    */
-  #wait(
-    { session, onClientGone }: Listener,
-    subscription: Subscription,
-    leftMs: number,
-    delayMs: number,
-  ): Promise<Change | undefined> {
+  #wait({ session, onClientGone }: Listener, subscription: Subscription, leftMs: number): Promise<Change | undefined> {
     const listening = this.#listening(session);
     if (listening.waiters >= waitersPerSessionMax || this.#waiters.size >= waitersMax) throw new XapiError('TOO_BUSY');
     return new Promise((resolve, reject) => {
       let first: Change | undefined;
-      let batching: Disposable | undefined;
       let leaving: Disposable | undefined;
       const end = (settle: () => void): void => {
         deadline.dispose();
-        batching?.dispose();
         leaving?.dispose();
         if (this.#waiters.delete(waiter)) {
           listening.waiters--;
@@ -225,8 +225,7 @@ export class Events {
         heard: (change) => {
           if (first !== undefined) return;
           first = change;
-          if (delayMs === 0) done();
-          else if (delayMs < leftMs) batching = this.#clock.after(delayMs, done);
+          this.#db.soon(done);
         },
         sessionEnded: () => {
           end(() => {
