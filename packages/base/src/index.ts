@@ -6,3 +6,4 @@ export * from './random.ts';
 export * from './result.ts';
 export * from './signal.ts';
 export * from './units.ts';
+export { isAllZero } from './zeros.ts';

@@ -9,6 +9,7 @@ import {
   type DomainIdentity,
   type DomainType,
   type HostErrorCode,
+  type ImagePiece,
 } from '@xenolith/xapi';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { describeDevices } from './conformance-devices.ts';
@@ -304,6 +305,17 @@ function describeNoticing(suite: Suite, type: DomainType): void {
   });
 }
 
+async function* piecesOf(...pieces: readonly ImagePiece[]): AsyncGenerator<ImagePiece> {
+  await Promise.resolve();
+  yield* pieces;
+}
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts);
+}
+
 function describeFiles(suite: Suite): void {
   const missing = 'no-such-image';
 
@@ -335,6 +347,54 @@ function describeFiles(suite: Suite): void {
     await expect(files.resizeImage(path, fromMib(1))).rejects.toMatchObject({ code: 'command-failed' });
     expect(await files.stat(path)).toBeUndefined();
     expect(await files.stat(`${path}.copy`)).toBeUndefined();
+  });
+
+  test('images: written in pieces and read back, what no piece covers stays, zeros take no room', async () => {
+    const { files } = suite.driver;
+    const path = `${suite.harness.directory}/to "fill'.raw`;
+    await files.createImage(path, fromMib(3));
+    const text = (word: string, count: number): Uint8Array => Buffer.from(word.repeat(count));
+    await files.writeImage(
+      path,
+      piecesOf(
+        { offset: 4096, data: text('first\n', 200_000) },
+        { offset: fromMib(2), data: text('d 0 5\n', 50_000) },
+        { offset: fromMib(2) + 65_536, zeroBytes: 65_536 },
+      ),
+    );
+    await files.writeImage(path, piecesOf({ offset: 4096, data: text('other\n', 1) }));
+    const wanted = Buffer.alloc(fromMib(3));
+    wanted.set(text('first\n', 200_000), 4096);
+    wanted.set(text('d 0 5\n', 50_000), fromMib(2));
+    wanted.fill(0, fromMib(2) + 65_536, fromMib(2) + 131_072);
+    wanted.set(text('other\n', 1), 4096);
+    expect((await bytesOf(files.readImage(path))).equals(wanted)).toBe(true);
+    const before = await files.stat(path);
+    await files.writeImage(path, piecesOf({ offset: 0, zeroBytes: fromMib(3) }));
+    expect((await bytesOf(files.readImage(path))).equals(Buffer.alloc(fromMib(3)))).toBe(true);
+    const after = await files.stat(path);
+    expect(after?.sizeBytes).toBe(fromMib(3));
+    expect(after?.usedBytes).toBeLessThan(before?.usedBytes ?? 0);
+    await files.remove(path);
+  });
+
+  test('images: a writer or a reader that gives up leaves nobody at it; one that is not there is neither read nor written', async () => {
+    const { files } = suite.driver;
+    const path = `${suite.harness.directory}/given-up.raw`;
+    await files.createImage(path, fromMib(8));
+    const failing = async function* (): AsyncGenerator<ImagePiece> {
+      yield { offset: 0, data: Buffer.alloc(65_536, 1) };
+      await Promise.resolve();
+      throw new Error('the client left');
+    };
+    await expect(files.writeImage(path, failing())).rejects.toThrow('the client left');
+    for await (const part of files.readImage(path)) if (part.length > 0) break;
+    expect((await bytesOf(files.readImage(path))).length).toBe(fromMib(8));
+    await files.remove(path);
+    await expect(bytesOf(files.readImage(path))).rejects.toMatchObject({ code: 'command-failed' });
+    const one = piecesOf({ offset: 0, data: Buffer.alloc(1) });
+    await expect(files.writeImage(path, one)).rejects.toMatchObject({ code: 'command-failed' });
+    expect(await files.stat(path)).toBeUndefined();
   });
 
   test('a directory is listed with the sizes of its files, not of those below it', async () => {

@@ -251,6 +251,11 @@ export interface HostFile {
   readonly usedBytes: Bytes;
 }
 
+/** A part of an image that is to be written: bytes, or so many zeros, which take no room where the host can leave holes. */
+export type ImagePiece =
+  | { readonly offset: number; readonly data: Uint8Array }
+  | { readonly offset: number; readonly zeroBytes: number };
+
 /** Disk images and saved domains, as files in directories of the host. Paths are absolute. */
 export interface HostFiles {
   /** Free and total space of the file system that holds `directory`, which is made when missing. */
@@ -261,6 +266,17 @@ export interface HostFiles {
   copyImage(from: string, to: string): Promise<void>;
   /** Grows (never shrinks) a raw image. */
   resizeImage(path: string, sizeBytes: Bytes): Promise<void>;
+  /**
+   * The bytes of an image from its beginning to its end, read no faster than they are taken. Who stops taking them ends
+   * the reading. An image that is read in full without an error was read in full.
+   */
+  readImage(path: string): AsyncIterable<Uint8Array>;
+  /**
+   * Writes pieces into an image that exists, in their order, taking them no faster than they are written; it keeps what
+   * none of them covers. Once it has resolved they are in the image. On a failure, also one of `pieces`, the image
+   * has any part of them, and nobody is at it any more but after `unreachable`.
+   */
+  writeImage(path: string, pieces: AsyncIterable<ImagePiece>): Promise<void>;
   /** Removes a file; no error when it is not there. A copy that is still being made under that name fails. */
   remove(path: string): Promise<void>;
   /** The sizes of a file, or undefined when there is none. */

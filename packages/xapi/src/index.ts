@@ -25,3 +25,7 @@ export type { Directory } from './session/directory.ts';
 export type { Passwords } from './session/sessions.ts';
 export { Xapi, type BeforeCall, type XapiOptions } from './xapi.ts';
 export { seedModelPool } from './pool/seed-model-pool.ts';
+export { assertMayOverHttp, type HttpAction } from './session/http-actions.ts';
+export type { Task } from './task/tasks.ts';
+export { runHttpWork, type HttpOutcome, type HttpWork } from './transfer/http-work.ts';
+export { exportRawVdi, importRawVdi, namedVdi } from './transfer/raw-vdi.ts';

@@ -18,12 +18,14 @@ import {
   type HostNews,
   type HostScheduling,
   type HostSystem,
+  type ImagePiece,
   type RememberedHost,
   type VcpuInfo,
 } from '@xenolith/xapi';
 import type { ModelCpupools } from './model-cpupools.ts';
 import { modelDevices } from './model-devices.ts';
-import { modelDiskBytes, type ModelFile } from './model-files.ts';
+import { ContentsDraft, noContents, readContents } from './model-contents.ts';
+import { modelContentsMaxBytes, modelDiskBytes, type ModelFile } from './model-files.ts';
 import type { ModelHost, ModelOperation } from './model-host.ts';
 import { modelSystem } from './model-system.ts';
 import { modelNetworks } from './model-networks.ts';
@@ -375,6 +377,8 @@ export class ModelDriver implements HostDriver {
         change(() => files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(0) })),
       copyImage: (from, to) => change(() => files.add(to, files.existing(from))),
       resizeImage: (path, sizeBytes) => change(() => files.put(path, grown(path, files.existing(path), sizeBytes))),
+      readImage: (path) => this.#readImage(path, change),
+      writeImage: (path, pieces) => this.#writeImage(path, pieces, change),
       remove: (path) => change(() => files.remove(path)),
       stat: (path) =>
         change(() => {
@@ -387,7 +391,28 @@ export class ModelDriver implements HostDriver {
         ),
     };
   }
+
+  async *#readImage(path: string, change: Change): AsyncGenerator<Uint8Array> {
+    const { sizeBytes, contents = noContents } = await change(() => this.#host.files.existing(path));
+    for (const block of readContents(contents, sizeBytes)) {
+      this.#checkReachable();
+      yield block;
+    }
+  }
+
+  async #writeImage(path: string, pieces: AsyncIterable<ImagePiece>, change: Change): Promise<void> {
+    const { files } = this.#host;
+    const draft = new ContentsDraft((await change(() => files.existing(path))).contents ?? noContents);
+    for await (const piece of pieces) {
+      this.#checkReachable();
+      draft.write(piece);
+      if (draft.bytes > modelContentsMaxBytes) break;
+    }
+    await change(() => files.fill(path, draft.finish()));
+  }
 }
+
+type Change = <T>(work: () => T) => Promise<T>;
 
 function grown(path: string, file: ModelFile, sizeBytes: ModelFile['sizeBytes']): ModelFile {
   if (sizeBytes < file.sizeBytes) throw new HostError('bad-config', `${path} would shrink`);

@@ -1,17 +1,23 @@
-import { bytes, gibBytes, type Bytes } from '@xenolith/base';
+import { bytes, gibBytes, mibBytes, type Bytes } from '@xenolith/base';
 import { HostError } from '@xenolith/xapi';
+import { noContents, type ModelContents } from './model-contents.ts';
 
-/** What the model knows of a file: no contents, only what kind it is and how big. */
+/** What the model knows of a file: what kind it is and how big, and of an image what was written into it from outside. */
 export interface ModelFile {
   /** `unknown`: put back from records, which do not say. */
   readonly kind: 'image' | 'saved' | 'guest' | 'unknown';
   readonly sizeBytes: Bytes;
   /** What it takes on the disk: less than its size where it has holes. */
   readonly usedBytes: Bytes;
+  /** Zeros when absent. What modelled guests write is not in it. */
+  readonly contents?: ModelContents;
 }
 
 /** The size of a modelled host's one file system. */
 export const modelDiskBytes = bytes(1024 * gibBytes);
+
+/** How much the images of a host hold that is not zeros: it is kept in this process's memory. */
+export const modelContentsMaxBytes = 256 * mibBytes;
 
 /** What is under this directory is on every modelled host of a pool, as if they had mounted one file server there. */
 export const sharedDirectory = '/shared';
@@ -54,6 +60,23 @@ export class ModelFiles {
     let free: number = modelDiskBytes;
     for (const file of [...this.#own.values(), ...this.#shared.values()]) free -= file.usedBytes;
     return bytes(free);
+  }
+
+  /**
+   * Puts contents into an image.
+   * @throws HostError no-space above {@link modelContentsMaxBytes}, and as {@link existing}
+   */
+  fill(path: string, contents: ModelContents): void {
+    const file = this.existing(path);
+    let held = contents.bytes;
+    for (const other of [...this.#own.values(), ...this.#shared.values()]) {
+      if (other !== file) held += (other.contents ?? noContents).bytes;
+    }
+    if (held > modelContentsMaxBytes) {
+      const limit = modelContentsMaxBytes / mibBytes;
+      throw new HostError('no-space', `${path}: a modelled host keeps ${limit} MiB that are not zeros in memory`);
+    }
+    this.put(path, { ...file, contents, usedBytes: bytes(contents.bytes) });
   }
 
   /** The files in a directory itself, by name. @throws HostError bad-config when the path is not absolute. */

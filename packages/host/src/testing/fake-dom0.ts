@@ -1,4 +1,5 @@
 /** A control domain for tests: a real SSH server in this process, whose shell says what the test wants. */
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,8 @@ export interface FakeDom0 {
   /** A private key that the server does not know. */
   readonly otherKey: string;
   shell: FakeShell;
+  /** When there is one, every command is a program that streams go to and come from, in the place of {@link shell}. */
+  stream?: (command: string) => ChildProcessWithoutNullStreams;
   /**
    * Answers at once, without waiting for stdin, and in one piece: that the command was begun, its output, its exit code
    * and its end come in a single packet of TCP, as they do from a host that is faster than we are.
@@ -55,6 +58,10 @@ export async function startFakeDom0(shell: FakeShell): Promise<FakeDom0> {
       const session = accept();
       session.on('pty', (acceptPty) => acceptPty?.());
       session.on('exec', (acceptExec, _reject, info) => {
+        if (fake.stream !== undefined) {
+          connectTo(fake.stream(info.command), acceptExec());
+          return;
+        }
         if (!fake.allAtOnce) {
           serve(fake, acceptExec(), info.command);
           return;
@@ -134,6 +141,19 @@ function serve(fake: FakeDom0, channel: ServerChannel, text: string): void {
   channel.on('end', () => {
     fake.commands.push({ text, stdin });
     answer(fake.shell(text, stdin), channel);
+  });
+}
+
+function connectTo(child: ChildProcessWithoutNullStreams, channel: ServerChannel): void {
+  channel.on('error', () => undefined);
+  child.stdin.on('error', () => undefined);
+  channel.pipe(child.stdin);
+  child.stdout.pipe(channel, { end: false });
+  child.stderr.pipe(channel.stderr, { end: false });
+  channel.on('close', () => child.stdout.destroy());
+  child.on('close', (code) => {
+    channel.exit(code ?? 1);
+    channel.end();
   });
 }
 

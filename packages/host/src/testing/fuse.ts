@@ -75,6 +75,8 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     createImage: (path, sizeBytes) => around(() => files.createImage(path, sizeBytes)),
     copyImage: (from, to) => around(() => files.copyImage(from, to)),
     resizeImage: (path, sizeBytes) => around(() => files.resizeImage(path, sizeBytes)),
+    readImage: (path) => files.readImage(path),
+    writeImage: (path, pieces) => around(() => files.writeImage(path, pieces)),
     remove: (path) => around(() => files.remove(path)),
     stat: (path) => around(() => files.stat(path)),
     list: (directory) => around(() => files.list(directory)),

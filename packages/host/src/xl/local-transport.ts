@@ -3,18 +3,21 @@ import { disposable, Signal, type Clock, type Disposable } from '@xenolith/base'
 import { shellQuote } from '@xenolith/wire';
 import { HostError } from '@xenolith/xapi';
 import { HeadBuffer, TailBuffer } from './output-buffer.ts';
+import { takeFrom, writerTo } from './pipe-stream.ts';
 import {
   stderrLimitBytes,
   stdoutLimitBytes,
   type Channel,
   type Command,
   type CommandResult,
+  type Pipe,
   type Transport,
 } from './transport.ts';
 import { Turnstile } from './turnstile.ts';
 
 const workPlaces = 8;
 const lookPlaces = 1;
+const pipePlaces = 4;
 /** Bytes that may wait to be written to a console; typing beyond that is dropped. */
 const backlogLimitBytes = 1024 * 1024;
 
@@ -23,6 +26,7 @@ export class LocalTransport implements Transport {
   readonly name = 'this machine';
   readonly #clock: Clock;
   readonly #turnstiles = { look: new Turnstile(lookPlaces), work: new Turnstile(workPlaces) };
+  readonly #pipes = new Turnstile(pipePlaces);
   readonly #channels = new Set<ChildProcessWithoutNullStreams>();
 
   constructor(clock: Clock) {
@@ -79,6 +83,32 @@ export class LocalTransport implements Transport {
     this.#channels.add(child);
     child.on('close', () => this.#channels.delete(child));
     return Promise.resolve(channelOf(child));
+  }
+
+  async pipe(text: string): Promise<Pipe> {
+    const leave = await this.#pipes.enter();
+    const child = shell(text);
+    this.#channels.add(child);
+    const stderr = new TailBuffer(stderrLimitBytes);
+    child.stderr.on('data', (data: Buffer) => stderr.add(data));
+    child.stdin.on('error', () => undefined);
+    const ended = new Promise<CommandResult>((resolve, reject) => {
+      child.on('error', (error) => reject(new HostError('command-failed', `no shell: ${error.message}`)));
+      child.on('close', (code, signal) => {
+        this.#channels.delete(child);
+        leave();
+        if (code !== null) resolve({ exitCode: code, stdout: '', stderr: stderr.text() });
+        else reject(new HostError('command-failed', `it was killed by ${signal ?? 'a signal'}`));
+      });
+    });
+    ended.catch(() => undefined);
+    return {
+      output: takeFrom(child.stdout, ended, () => undefined),
+      write: writerTo(child.stdin, ended),
+      end: () => child.stdin.end(),
+      ended,
+      kill: () => endGroup(child),
+    };
   }
 
   onLost(): Disposable {

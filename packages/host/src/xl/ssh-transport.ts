@@ -6,12 +6,14 @@ import ssh2, { type Client, type ClientChannel, type ServerHostKeyAlgorithm } fr
 import { hostPortName, type HostKeyVerdict } from './known-hosts.ts';
 import { HeadBuffer, TailBuffer } from './output-buffer.ts';
 import { loadIdentity, loadKnownHosts } from './ssh-identity.ts';
+import { takeFrom, writerTo } from './pipe-stream.ts';
 import {
   stderrLimitBytes,
   stdoutLimitBytes,
   type Channel,
   type Command,
   type CommandResult,
+  type Pipe,
   type Transport,
 } from './transport.ts';
 import { Turnstile } from './turnstile.ts';
@@ -26,11 +28,12 @@ const usualPatienceMs = 4 * keepaliveMs;
 /** For TCP, key exchange and login together; an emulated host under load has been seen to take 6 s. */
 const connectLimitMs = 15_000;
 /**
- * Commands at a time. sshd takes 10 sessions a connection unless told otherwise (MaxSessions): one watch, these, and
- * what is left for consoles.
+ * Commands at a time. sshd takes 10 sessions a connection unless told otherwise (MaxSessions): one watch, these, the
+ * streams of images, and what is left for consoles.
  */
 const workPlaces = 4;
 const lookPlaces = 1;
+const pipePlaces = 2;
 /** Bytes that may wait to be written to a console; typing beyond that is dropped. */
 const consoleBacklogLimitBytes = 1024 * 1024;
 
@@ -38,7 +41,7 @@ type SshAddress = Extract<HostAddress, { kind: 'ssh' }>;
 
 interface Connection {
   readonly client: Client;
-  readonly turnstiles: { readonly look: Turnstile; readonly work: Turnstile };
+  readonly turnstiles: { readonly look: Turnstile; readonly work: Turnstile; readonly pipe: Turnstile };
   readonly lost: Signal<string>;
   lostReason: string | undefined;
 }
@@ -162,6 +165,53 @@ export class SshTransport implements Transport {
     }
   }
 
+  async pipe(text: string): Promise<Pipe> {
+    const connection = this.#connection;
+    if (connection === undefined) throw this.#unconnected();
+    const leave = await connection.turnstiles.pipe.enter();
+    try {
+      if (connection.lostReason !== undefined) throw new HostError('unreachable', connection.lostReason);
+      const pipe = await this.#session(connection, text, false, (stream) => this.#pipeOver(connection, stream));
+      pipe.ended.then(leave, leave);
+      return pipe;
+    } catch (error) {
+      leave();
+      throw error instanceof HostError ? error : this.#sessionError(connection, error);
+    }
+  }
+
+  #pipeOver(connection: Connection, stream: ClientChannel): Pipe {
+    const ended = new Promise<CommandResult>((resolve, reject) => {
+      const stderr = new TailBuffer(stderrLimitBytes);
+      let exitCode: number | undefined;
+      const lost = connection.lost.listen((reason) => reject(new HostError('unreachable', reason)));
+      stream.stderr.on('data', (data: Buffer) => stderr.add(data));
+      stream.on('exit', (code: number | null) => {
+        exitCode = code ?? undefined;
+      });
+      stream.on('error', () => undefined);
+      stream.on('close', () => {
+        lost.dispose();
+        if (exitCode !== undefined) resolve({ exitCode, stdout: '', stderr: stderr.text() });
+        else {
+          const error = new HostError('command-failed', `${this.name}: it ended without an exit code`);
+          reject(this.#lostOr(connection, error));
+        }
+      });
+    });
+    ended.catch(() => undefined);
+    const lostError = (): HostError | undefined =>
+      connection.lostReason === undefined ? undefined : new HostError('unreachable', connection.lostReason);
+    return {
+      output: takeFrom(stream, ended, lostError),
+      write: writerTo(stream, ended),
+      // As in `collect`: only our EOF, and after what was written.
+      end: () => stream.write('', () => stream.eof()),
+      ended,
+      kill: () => stream.close(),
+    };
+  }
+
   onLost(listener: (reason: string) => void): Disposable {
     return this.#lost.listen(listener);
   }
@@ -182,7 +232,11 @@ export class SshTransport implements Transport {
   #adopt(client: Client, socket: Socket): void {
     const connection: Connection = {
       client,
-      turnstiles: { look: new Turnstile(lookPlaces), work: new Turnstile(workPlaces) },
+      turnstiles: {
+        look: new Turnstile(lookPlaces),
+        work: new Turnstile(workPlaces),
+        pipe: new Turnstile(pipePlaces),
+      },
       lost: new Signal(),
       lostReason: undefined,
     };

@@ -33,6 +33,23 @@ export interface Channel {
   close(): void;
 }
 
+/**
+ * A command through which bytes go that are too many to keep: both ways no faster than the slower side. Its output must
+ * be taken to the end, or the command be killed.
+ */
+export interface Pipe {
+  /** Output. Fails with a HostError when the connection is lost. */
+  readonly output: AsyncIterable<Uint8Array>;
+  /** Resolves when more may be written; at once when the command has ended, as {@link ended} tells. */
+  write(data: Uint8Array): Promise<void>;
+  /** Ends its standard input. */
+  end(): void;
+  /** How it ended, without output. Fails with a HostError as {@link Transport.run}. */
+  readonly ended: Promise<CommandResult>;
+  /** Kills it, unless it has ended. */
+  kill(): void;
+}
+
 /** A command that writes more than this fails: it is not what was asked for. 1,000 domains in JSON are about 2 MiB. */
 export const stdoutLimitBytes = 16 * 1024 * 1024;
 /** How much of the end of stderr is kept. */
@@ -49,6 +66,11 @@ export interface Transport {
   open(): Promise<void>;
   run(command: Command): Promise<CommandResult>;
   start(text: string, options: { readonly terminal: boolean }): Promise<Channel>;
+  /**
+   * Begins a command that is read from, or written to, for as long as that takes. Only a few are under way at a time,
+   * besides what {@link run} does; others wait for their turn, and one that is in turn is killed by who no longer wants it.
+   */
+  pipe(text: string): Promise<Pipe>;
   /** The connection that {@link open} made is gone, with the reason; not for one that was closed. */
   onLost(listener: (reason: string) => void): Disposable;
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 import { bytes } from '@xenolith/base';
 import { shellQuote } from '@xenolith/wire';
-import { HostError, type HostFile, type HostFiles } from '@xenolith/xapi';
+import { HostError, type HostFile, type HostFiles, type ImagePiece } from '@xenolith/xapi';
 import { commandFailure, pathWord, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
 import type { CommandResult, Transport } from './transport.ts';
 
@@ -53,6 +53,48 @@ export function xlFiles(transport: Transport): HostFiles {
         `truncate -s ${sizeBytes} -- ${word}`;
       await run(`truncate ${path}`, text, quick);
     },
+    async *readImage(path) {
+      const pipe = await transport.pipe(`${scriptHead}exec cat -- ${pathWord(path)}`);
+      let whole = false;
+      try {
+        pipe.end();
+        yield* pipe.output;
+        const result = await pipe.ended;
+        if (result.exitCode !== 0) throw commandFailure(`cat ${path}`, result);
+        whole = true;
+      } finally {
+        if (!whole) pipe.kill();
+      }
+    },
+    async writeImage(path, pieces) {
+      const pipe = await transport.pipe(scriptHead + writeScript(path));
+      let over = false;
+      // It says nothing; but a channel is only over once its output was taken to its end.
+      const silence = (async () => {
+        for await (const _ of pipe.output);
+      })().finally(() => (over = true));
+      silence.catch(() => undefined);
+      let given = false;
+      try {
+        for await (const piece of pieces) {
+          if (over) break;
+          await pipe.write(pieceHead(piece));
+          if ('data' in piece) await pipe.write(piece.data);
+        }
+        await pipe.write(new TextEncoder().encode('e 0 0\n'));
+        pipe.end();
+        given = true;
+      } finally {
+        // The end of its input without the last word tells the script to give up, after what it has.
+        if (!given) {
+          pipe.end();
+          pipe.kill();
+          await pipe.ended.catch(() => undefined);
+        }
+      }
+      const result = await pipe.ended;
+      if (result.exitCode !== 0) throw commandFailure(`dd ${path}`, result);
+    },
     async remove(path) {
       // A copy that a manager left running finds its file gone when it would give it its name, and gives up.
       await run(`rm ${path}`, `rm -f -- ${pathWord(path)} ${pathWord(copying(path))}`, quick);
@@ -79,6 +121,28 @@ export function xlFiles(transport: Transport): HostFiles {
     },
   };
 }
+
+/**
+ * Takes pieces from its standard input: a line that says what follows, where and how much, and the bytes. It reads no
+ * further than it must: `read` byte by byte, and dd as many as the line says. Zeros become a hole where the file system can.
+ * Its success means that the file has everything, on the disk.
+ */
+function writeScript(path: string): string {
+  const word = pathWord(path);
+  const dd = `dd of=${word} bs=1M oflag=seek_bytes conv=notrunc status=none`;
+  return (
+    `[ -f ${word} ] || { echo "No such file or directory" >&2; exit 1; }; while read -r kind at count; do case $kind in ` +
+    `d) ${dd} iflag=fullblock,count_bytes seek=$at count=$count || exit 1;; ` +
+    `z) fallocate -p -o $at -l $count ${word} 2>/dev/null || ` +
+    `${dd} if=/dev/zero iflag=count_bytes seek=$at count=$count || exit 1;; ` +
+    `e) sync ${word} && exit 0; exit 1;; *) exit 1;; esac; done; echo "the stream ended early" >&2; exit 1`
+  );
+}
+
+const pieceHead = (piece: ImagePiece): Uint8Array =>
+  new TextEncoder().encode(
+    'data' in piece ? `d ${piece.offset} ${piece.data.length}\n` : `z ${piece.offset} ${piece.zeroBytes}\n`,
+  );
 
 /** Where a copy is until it is whole. Not what a save uses: that one must survive a `remove` of its name. */
 const copying = (path: string): string => `${path}.copying`;

@@ -6,8 +6,10 @@ export interface HttpLimits {
   readonly firstByteMs: number;
   /** From the first byte of a request to the end of its headers. */
   readonly headersMs: number;
-  /** From the first byte of a request to its last. */
+  /** From the end of a request's headers to its last byte; not for disks and VMs, which may take any time. */
   readonly requestMs: number;
+  /** How long nothing at all may go over the connection of a transfer of a disk or VM. */
+  readonly transferSilenceMs: number;
   /** Between two requests of a connection. */
   readonly keepAliveMs: number;
   /** For a client to take an answer, besides what its size allows at the slowest rate. */
@@ -27,6 +29,7 @@ export const defaultHttpLimits: HttpLimits = {
   firstByteMs: 15_000,
   headersMs: 20_000,
   requestMs: 60_000,
+  transferSilenceMs: 15 * 60_000,
   keepAliveMs: 75_000,
   answerMs: 60_000,
   answerBytesPerSecondMin: 64 * 1024,

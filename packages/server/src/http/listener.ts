@@ -18,6 +18,8 @@ export interface HttpHandlers {
   expectation(request: IncomingMessage, response: ServerResponse): void;
   /** A request that expects something else of us (`Expect: tea`). */
   unmet(request: IncomingMessage): void;
+  /** Whether the body of a request may take any time. */
+  takesLong(request: IncomingMessage): boolean;
   /**
    * Whether a request that offers `Upgrade` is to be a tunnel; otherwise it is answered as if it offered nothing, as
    * HTTP wants it: clients offer `h2c` with any request.
@@ -55,7 +57,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const { handlers, limits, log } = options;
   const server = createServer({
     headersTimeout: limits.headersMs,
-    requestTimeout: limits.requestMs,
+    // Ours (`limitBody`), as not all requests have the same.
+    requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(5000, limits.headersMs),
     noDelay: true,
@@ -64,8 +67,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     shouldUpgradeCallback: handlers.upgrades.bind(handlers),
   });
   server.maxConnections = limits.connectionsMax;
-  server.on('request', handlers.request.bind(handlers));
-  server.on('checkContinue', handlers.expectation.bind(handlers));
+  server.on('request', (request, response) => {
+    limitBody(request, options);
+    handlers.request(request, response);
+  });
+  server.on('checkContinue', (request, response) => {
+    limitBody(request, options);
+    handlers.expectation(request, response);
+  });
   server.on('checkExpectation', handlers.unmet.bind(handlers));
   server.on('connect', handlers.tunnel.bind(handlers));
   server.on('upgrade', handlers.tunnel.bind(handlers));
@@ -177,6 +186,20 @@ function divert(server: Server, options: ListenerOptions): ReadonlySet<Socket> {
     });
   });
   return sockets;
+}
+
+/** Ends a request whose body is not there in time. */
+function limitBody(request: IncomingMessage, { limits, handlers }: ListenerOptions): void {
+  const { headers, socket } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  if (!hasBody || handlers.takesLong(request)) return;
+  const timer = setTimeout(() => {
+    const late: NodeJS.ErrnoException = new Error('the body did not come in time');
+    late.code = 'ERR_HTTP_REQUEST_TIMEOUT';
+    refuseUnreadable(late, socket);
+  }, limits.requestMs);
+  request.once('end', () => clearTimeout(timer));
+  request.once('close', () => clearTimeout(timer));
 }
 
 /** What cannot be read as HTTP, or does not come in time, gets a small page and the end. */

@@ -15,6 +15,8 @@ export interface Route {
   readonly handler: Handler;
   /** Whether the whole path must be the prefix. */
   readonly exact?: boolean;
+  /** Whether its body may take any time. */
+  readonly takesLong?: boolean;
 }
 
 /**
@@ -33,12 +35,11 @@ export class Router {
     for (const list of this.#byMethod.values()) list.sort((a, b) => b.prefix.length - a.prefix.length);
   }
 
-  /** The handler of a request; otherwise the status that says what there is not: the method (501) or the path (404). */
-  find(method: string, path: string): Handler | 404 | 501 {
+  /** The route of a request; otherwise the status that says what there is not: the method (501) or the path (404). */
+  find(method: string, path: string): Route | 404 | 501 {
     const routes = this.#byMethod.get(method);
     if (routes === undefined) return 501;
-    const route = routes.find(({ prefix, exact }) => (exact === true ? path === prefix : path.startsWith(prefix)));
-    return route === undefined ? 404 : route.handler;
+    return routes.find(({ prefix, exact }) => (exact === true ? path === prefix : path.startsWith(prefix))) ?? 404;
   }
 }
 

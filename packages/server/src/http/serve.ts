@@ -12,7 +12,9 @@ import { listen, type HttpHandlers, type Listener } from './listener.ts';
 import { healthHandler, welcomeHandler } from './pages.ts';
 import { refuse, refuseTunnel, refuseUnread } from './refuse.ts';
 import { parseTarget, Router } from './router.ts';
+import { rawVdiPaths } from './raw-vdi.ts';
 import { corsHandler, jsonRpcHandler, xmlRpcHandler, type CallXapi } from './rpc.ts';
+import { transferRoutes } from './transfer.ts';
 import { thinCliPath, thinCliServer } from './thin-cli.ts';
 
 export interface HandlerOptions {
@@ -44,6 +46,9 @@ export function serveXapi(options: ServeOptions): Promise<Listener> {
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
+/** HEAD is GET without the body, which Node leaves out by itself. */
+const methodOf = ({ method = '' }: IncomingMessage): string => (method === 'HEAD' ? 'GET' : method);
+
 /** What is answered for one control plane. */
 export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpHandlers {
   const { xapi, log } = options;
@@ -65,6 +70,7 @@ export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpH
     ...(options.audit === undefined
       ? []
       : [{ method: 'GET', prefix: '/audit_log', exact: true, handler: auditLogHandler(xapi, options.audit, log) }]),
+    ...transferRoutes({ xapi, limits, log }, rawVdiPaths),
     ...(options.blobs === undefined ? [] : blobRoutes({ xapi, blobs: options.blobs, limits, log })),
     {
       method: 'GET',
@@ -80,19 +86,23 @@ export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpH
       return;
     }
     const target = parseTarget(message.url ?? '/');
-    // HEAD is GET without the body, which Node leaves out by itself.
-    const method = message.method === 'HEAD' ? 'GET' : (message.method ?? '');
-    const handler = router.find(method, target.path);
-    const reason = handler === 501 ? `There is no ${method} here.` : 'There is no such page.';
-    if (typeof handler === 'function') handler(message, response, target);
-    else if (hasBody(message)) refuseUnread(message, handler, reason, limits.lingerMs);
-    else refuse(response, handler, reason);
+    const method = methodOf(message);
+    const route = router.find(method, target.path);
+    const reason = route === 501 ? `There is no ${method} here.` : 'There is no such page.';
+    if (typeof route === 'object') route.handler(message, response, target);
+    else if (hasBody(message)) refuseUnread(message, route, reason, limits.lingerMs);
+    else refuse(response, route, reason);
+  };
+
+  const takesLong = (message: IncomingMessage): boolean => {
+    const route = router.find(methodOf(message), parseTarget(message.url ?? '/').path);
+    return typeof route === 'object' && route.takesLong === true;
   };
 
   const expectation = (message: IncomingMessage, response: ServerResponse): void => {
-    // A body that would be refused is refused now, before the client sends it.
+    // A body that would be refused is refused now, before the client sends it; a transfer says itself when it is to come.
     const length = Number(message.headers['content-length'] ?? 0);
-    if (length <= limits.rpcBodyBytesMax) response.writeContinue();
+    if (length <= limits.rpcBodyBytesMax && !takesLong(message)) response.writeContinue();
     request(message, response);
   };
 
@@ -116,5 +126,5 @@ export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpH
     });
   };
 
-  return { request, expectation, unmet, upgrades, tunnel, thinCli: thinCliServer({ xapi, ...rpc }) };
+  return { request, expectation, unmet, takesLong, upgrades, tunnel, thinCli: thinCliServer({ xapi, ...rpc }) };
 }

@@ -121,6 +121,7 @@ function handlersOf(pool: SimPool, log: Log): HttpHandlers {
       } else present().expectation(request, response);
     },
     unmet: (request) => present().unmet(request),
+    takesLong: (request) => !isControl(request.url) && present().takesLong(request),
     upgrades: (request) => present().upgrades(request),
     tunnel: (request, socket, head) => present().tunnel(request, socket, head),
     thinCli: (socket) => present().thinCli(socket),

@@ -100,8 +100,9 @@ export class Audit {
   }
 
   /** Something was done over HTTP alone, such as the reading of this log. */
-  http(who: AuditSubject, action: string, shown: Readonly<Record<string, string>> = {}): void {
-    this.#write(who, 'ALLOWED', 'HTTP', `http/${action}`, this.#arguments(action, shown), undefined);
+  http(who: AuditSubject, action: string, shown: Readonly<Record<string, string>> = {}, errorCode?: string): void {
+    const verdict = errorCode === 'RBAC_PERMISSION_DENIED' ? 'DENIED' : 'ALLOWED';
+    this.#write(who, verdict, 'HTTP', `http/${action}`, this.#arguments(action, shown), errorCode);
   }
 
   #arguments(action: string, args: Readonly<Record<string, unknown>>): string {

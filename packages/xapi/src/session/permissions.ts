@@ -7,6 +7,7 @@
 import { ref as makeRef, type Ref } from '@xenolith/base';
 import type { AnyRecord } from '../database/database.ts';
 import { methods } from '../datamodel/registry.ts';
+import { httpActions } from './http-actions.ts';
 import { roleNames, type Role } from '../datamodel/schema.ts';
 
 /** A right to one call, or to one key of a map. */
@@ -21,8 +22,11 @@ interface Permission {
 /** What clients know pool-admin by on every pool: new subjects get it. */
 const poolAdminUuid = '0165f154-ba3e-034e-6b27-5d271af109ba';
 
-/** Permissions that are no method's name (`extraPermissions`). */
-const extraPermissions: readonly (readonly [string, Role])[] = [['task.destroy/any', 'pool-operator']];
+/** Permissions that are no method's name (`extraPermissions`, and those of HTTP). */
+const extraPermissions: readonly (readonly [string, Role])[] = [
+  ['task.destroy/any', 'pool-operator'],
+  ...Object.entries(httpActions).map(([name, role]) => [`http/${name}`, role] as const),
+];
 
 /**
  * A UUID that is always the same for a name (form of RFC 9562, version 8): four FNV-1a hashes of it. Names are ours,

@@ -13,15 +13,20 @@ import { assertVdiAllows, type VdiOperation, type Work } from './vdi-operations.
 const without = <T>(operations: Readonly<Record<string, T>>, key: string): Readonly<Record<string, T>> =>
   Object.fromEntries(Object.entries(operations).filter(([name]) => name !== key));
 
-/** Runs an operation on a disk. @throws XapiError why it is refused now */
+/**
+ * Runs an operation on a disk.
+ * @param refusedAs the operation whose refusals hold for it, when it is in no table itself
+ * @throws XapiError why it is refused now
+ */
 export async function withVdiOperation<T>(
   { xapi, task }: Work,
   ref: Ref<'VDI'>,
   operation: VdiOperation,
   action: () => Promise<T>,
+  refusedAs: VdiOperation = operation,
 ): Promise<T> {
   const { db } = xapi;
-  assertVdiAllows(xapi, ref, operation);
+  assertVdiAllows(xapi, ref, refusedAs);
   const before = db.get('VDI', ref).current_operations;
   db.update('VDI', ref, { current_operations: { ...before, [task.ref]: operation } });
   updateDiskOperations(xapi, ref);

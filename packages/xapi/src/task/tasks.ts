@@ -92,6 +92,19 @@ export class Tasks {
     return ref;
   }
 
+  /**
+   * Takes a task that a client made for work of the server's own, which is about to begin.
+   * @throws XapiError OPERATION_NOT_ALLOWED when it has ended, or is worked on already
+   */
+  adopt(ref: Ref<'task'>): Task {
+    if (!this.#pending.delete(ref)) {
+      throw new XapiError('OPERATION_NOT_ALLOWED', `task ${ref} has ended, or is at work already`);
+    }
+    const running: Running = { cancelled: false, cancel: new Signal() };
+    this.#running.set(ref, running);
+    return this.#handle(ref, running);
+  }
+
   #create(label: string, options: TaskOptions): Ref<'task'> {
     this.#makeRoom();
     const session = options.session ?? nullRef<'session'>();
