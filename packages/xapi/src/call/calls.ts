@@ -19,6 +19,7 @@ import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
 import { vifCalls } from './vif.ts';
 import { vmApplianceCalls } from './vm-appliance.ts';
+import { hostMigrateCalls, vdiMigrateCalls } from './vm-migrate.ts';
 import { vmCalls } from './vm.ts';
 import { vmssCalls } from './vmss.ts';
 
@@ -27,7 +28,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PIF: pifCalls,
   SR: { ...srCalls, ...newBlobCalls.SR },
   VBD: vbdCalls,
-  VDI: vdiCalls,
+  VDI: { ...vdiCalls, ...vdiMigrateCalls },
   VIF: vifCalls,
   VM: { ...vmCalls, ...newBlobCalls.VM },
   VMSS: vmssCalls,
@@ -37,7 +38,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   blob: blobCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
-  host: { ...hostCalls, ...newBlobCalls.host },
+  host: { ...hostCalls, ...hostMigrateCalls, ...newBlobCalls.host },
   message: messageCalls,
   network: { ...networkCalls, ...newBlobCalls.network },
   pool: { ...poolCalls, ...poolVlanCalls, ...newBlobCalls.pool },

@@ -3,7 +3,6 @@ import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
 import { assertAllowed, withOperation } from '../vm/operations.ts';
-import { poolMigrate } from '../vm/migrate.ts';
 import { markHalted, markRunning, type Placement } from '../vm/power-state.ts';
 import { hardReboot, hardShutdown, resumeOn, startOn, suspend } from '../vm/power-work.ts';
 import { removeSuspendVdi } from '../vm/suspend-image.ts';
@@ -111,8 +110,6 @@ export const vmPowerCalls = {
     withOperation(call, vm, 'resume_on', () =>
       resumeOn(call.xapi, vm, host, { paused: start_paused, task: call.task }),
     ),
-
-  pool_migrate: (call, { vm, host }) => withOperation(call, vm, 'pool_migrate', () => poolMigrate(call, vm, host)),
 
   clean_shutdown: (call, { vm }) => withOperation(call, vm, 'clean_shutdown', () => cleanShutdown(call, vm)),
 

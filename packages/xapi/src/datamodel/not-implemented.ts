@@ -19,7 +19,6 @@ const noClustering = 'there is no cluster of hosts (GFS2)';
 const noTraces = 'nothing is traced';
 const noRates = 'calls are not limited by rate; their number at once is bounded';
 const hostSystem = "the host's own operating system is its administrator's";
-const noMigration = 'VMs do not leave the pool';
 const noRedoLog = 'the database is durable at every answer by itself';
 const noCache = 'there is no IntelliCache';
 const noFigures = 'figures of VMs are in VM_metrics as they are now; none are kept over time';
@@ -150,9 +149,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     send_sysrq: 'not built in XAPI either',
     send_trigger: 'not built in XAPI either',
     pool_migrate_complete: internal,
-    migrate_send: noMigration,
-    assert_can_migrate: noMigration,
-    assert_can_migrate_sender: noMigration,
     get_data_sources: noFigures,
     record_data_source: noFigures,
     query_data_source: noFigures,
@@ -216,7 +212,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     get_diagnostic_timing_stats: 'the server keeps no such figures',
     enable_local_storage_caching: noCache,
     disable_local_storage_caching: noCache,
-    migrate_receive: noMigration,
     enable_display: "dom0's graphics card is not hidden from it",
     disable_display: "dom0's graphics card is not hidden from it",
     apply_guest_agent_config: 'there is no agent in guests that would read it',
@@ -269,7 +264,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     db_forget: internal,
     set_managed: 'what is not managed is being made or removed',
     set_cbt_enabled: internal,
-    pool_migrate: noMigration,
   },
   VBD: { '*': 'what writes to a disk is stopped by unplugging it or pausing the VM' },
   VTPM: { '*': 'there is no virtual TPM' },

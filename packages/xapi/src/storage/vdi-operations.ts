@@ -115,22 +115,26 @@ export function vdiRefusal(situation: VdiSituation, operation: VdiOperation): Xa
   return rule.needsHost ? situation.srRefusal : undefined;
 }
 
-function situationOf(xapi: Xapi, ref: Ref<'VDI'>): VdiSituation {
+/** @param but a VM whose hold does not count */
+function situationOf(xapi: Xapi, ref: Ref<'VDI'>, but?: Ref<'VM'>): VdiSituation {
   const { db, hosts } = xapi;
   const vdi = db.get('VDI', ref);
   return {
     ref,
     vdi,
-    uses: usesOf(db, ref),
+    uses: usesOf(db, ref).filter(({ vm }) => vm !== but),
     isMemory: suspendedInto(db, ref, vdi) !== undefined,
     srType: db.find('SR', vdi.SR)?.type ?? '',
     srRefusal: srRefusal(db, vdi.SR, (host) => hosts.isLive(host)),
   };
 }
 
-/** @throws XapiError why the operation is refused now */
-export function assertVdiAllows(xapi: Xapi, ref: Ref<'VDI'>, operation: VdiOperation): void {
-  const refusal = vdiRefusal(situationOf(xapi, ref), operation);
+/**
+ * @param but a VM whose hold on the disk does not count: it will have let go by then
+ * @throws XapiError why the operation is refused now
+ */
+export function assertVdiAllows(xapi: Xapi, ref: Ref<'VDI'>, operation: VdiOperation, but?: Ref<'VM'>): void {
+  const refusal = vdiRefusal(situationOf(xapi, ref, but), operation);
   if (refusal !== undefined) throw refusal;
 }
 

@@ -7,7 +7,7 @@ import { updateDiskOperations } from './allowed-operations.ts';
 import { updateAllocation, removeDiskRecord } from './unfinished-disks.ts';
 import { withSrOperation, withVdiOperation } from './under-way.ts';
 import { assertVdiAllows, type Work } from './vdi-operations.ts';
-import { hostOfBoth, hostOfSr, srDirectory, vdiPath } from './vdi-path.ts';
+import { copyRoute, hostOfSr, srDirectory, vdiPath } from './vdi-path.ts';
 
 /** Largest disk: what a raw file and a 64-bit sector count bear is more, what anybody means is not. */
 const virtualSizeMaxBytes = 64 * 1024 ** 4;
@@ -51,22 +51,37 @@ export const inheritedByCopies = [
   'tags',
 ] as const satisfies readonly (keyof RecordOf<'VDI'>)[];
 
-/** A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or another that its host reaches. */
+/**
+ * A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or in another one.
+ * @param own fields that the copy has beside those that it inherits
+ * @throws XapiError as {@link copyRoute}
+ */
 export async function makeCopy(
   work: Work,
   from: Ref<'VDI'>,
   operation: 'clone' | 'copy',
   sr?: Ref<'SR'>,
+  own: Partial<RecordOf<'VDI'>> = {},
 ): Promise<Ref<'VDI'>> {
   const { db, disks } = work.xapi;
   const target = sr ?? db.get('VDI', from).SR;
   return await withVdiOperation(work, from, operation, () =>
     withSrOperation(work, target, `vdi_${operation}`, () => {
       const source = db.get('VDI', from);
-      const host = hostOfBoth(db, source.SR, target, isLive(work.xapi));
+      const { host, via } = copyRoute(db, source.SR, target, isLive(work.xapi));
       const path = vdiPath(db, source, host);
-      const fields = Object.fromEntries(inheritedByCopies.map((name) => [name, source[name]]));
-      return disks.make({ ...fields, SR: target }, host, (files, to) => files.copyImage(path, to));
+      const fields = { ...Object.fromEntries(inheritedByCopies.map((name) => [name, source[name]])), ...own };
+      if (via === undefined)
+        return disks.make({ ...fields, SR: target }, host, (files, to) => files.copyImage(path, to));
+      return withSrOperation(work, via.sr, 'vdi_copy', async () => {
+        const staged = await disks.make({ ...fields, SR: via.sr }, host, (files, to) => files.copyImage(path, to));
+        try {
+          const stagedPath = vdiPath(db, db.get('VDI', staged), via.host);
+          return await disks.make({ ...fields, SR: target }, via.host, (files, to) => files.copyImage(stagedPath, to));
+        } finally {
+          await disks.abandon([staged]);
+        }
+      });
     }),
   );
 }

@@ -10,26 +10,46 @@ import { domainTypeOf } from './domain-config.ts';
 import { assertPlaceable } from './numa-placement.ts';
 import { assertMemoryThere, startRange } from './start-memory.ts';
 
+/** Where a VM's disks and interfaces are to be, when they are not to stay where they are. */
+export interface Moves {
+  readonly disks: ReadonlyMap<Ref<'VDI'>, Ref<'SR'>>;
+  readonly networks: ReadonlyMap<Ref<'VIF'>, Ref<'network'>>;
+}
+
+export const noMoves: Moves = { disks: new Map(), networks: new Map() };
+
+/**
+ * Whether a host answers and reaches a VM's repositories and networks.
+ * @throws XapiError HOST_OFFLINE, VM_REQUIRES_SR, VM_REQUIRES_NETWORK
+ */
+export function assertReaches(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>, moves = noMoves): void {
+  const { db } = xapi;
+  const vm = db.get('VM', ref);
+  db.get('host', host);
+  if (!xapi.hosts.isLive(host)) throw new XapiError('HOST_OFFLINE', host);
+  for (const vbd of vm.VBDs.map((item) => db.get('VBD', item))) {
+    if (vbd.empty || !db.has('VDI', vbd.VDI)) continue;
+    const SR = moves.disks.get(vbd.VDI) ?? db.get('VDI', vbd.VDI).SR;
+    if (pbdOf(db, SR, host)?.currently_attached !== true) throw new XapiError('VM_REQUIRES_SR', ref, SR);
+  }
+  for (const vif of vm.VIFs) {
+    const network = moves.networks.get(vif) ?? db.get('VIF', vif).network;
+    if (!canAttach(xapi, host, network)) throw new XapiError('VM_REQUIRES_NETWORK', ref, network);
+  }
+}
+
 /**
  * Whether a VM can start on a host: it answers and is enabled, reaches the VM's repositories and networks, and has its cpupool and
  * the memory for its dynamic minimum, with the balloons of its VMs as small as they may get and what is promised to VMs
  * that start there now left out.
  * @throws XapiError the first reason why not
  */
-export function assertCanBootHere(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): void {
-  const { db } = xapi;
-  const vm = db.get('VM', ref);
-  const record = db.get('host', host);
+export function assertCanBootHere(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>, moves = noMoves): void {
+  const vm = xapi.db.get('VM', ref);
+  const record = xapi.db.get('host', host);
   if (!xapi.hosts.isLive(host)) throw new XapiError('HOST_OFFLINE', host);
   if (!record.enabled) throw new XapiError('HOST_DISABLED', host);
-  for (const vbd of vm.VBDs.map((item) => db.get('VBD', item))) {
-    if (vbd.empty || !db.has('VDI', vbd.VDI)) continue;
-    const { SR } = db.get('VDI', vbd.VDI);
-    if (pbdOf(db, SR, host)?.currently_attached !== true) throw new XapiError('VM_REQUIRES_SR', ref, SR);
-  }
-  for (const vif of vm.VIFs.map((item) => db.get('VIF', item))) {
-    if (!canAttach(xapi, host, vif.network)) throw new XapiError('VM_REQUIRES_NETWORK', ref, vif.network);
-  }
+  assertReaches(xapi, ref, host, moves);
   cpupoolOn(xapi, ref, host);
   assertPlaceable(xapi, ref, host, { type: domainTypeOf(vm), memoryTargetBytes: startRange(xapi, ref).minBytes });
   assertMemoryThere(xapi, ref, host, startRange(xapi, ref).minBytes);
