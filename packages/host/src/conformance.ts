@@ -321,6 +321,22 @@ function describeFiles(suite: Suite): void {
     expect(await files.stat(image)).toBeUndefined();
   });
 
+  test('an image becomes what another one is, and is as large as it was told', async () => {
+    const { files } = suite.driver;
+    const [from, to] = [`${suite.harness.directory}/new.raw`, `${suite.harness.directory}/old.raw`];
+    await files.createImage(from, fromMib(1));
+    await expect(files.replaceImage(from, to, fromMib(2))).rejects.toMatchObject({ code: 'command-failed' });
+    expect(await files.stat(to)).toBeUndefined();
+    await files.createImage(to, fromMib(3));
+    await files.replaceImage(from, to, fromMib(2));
+    expect(await files.stat(to)).toMatchObject({ sizeBytes: fromMib(2) });
+    expect(await files.stat(from)).toMatchObject({ sizeBytes: fromMib(1) });
+    await files.remove(from);
+    await expect(files.replaceImage(from, to, fromMib(2))).rejects.toMatchObject({ code: 'command-failed' });
+    expect(await files.stat(to)).toMatchObject({ sizeBytes: fromMib(2) });
+    await files.remove(to);
+  });
+
   test('images that are not there cannot be copied or grown', async () => {
     const { files } = suite.driver;
     const path = `${suite.harness.directory}/${missing}`;

@@ -259,6 +259,11 @@ export interface HostFiles {
   createImage(path: string, sizeBytes: Bytes): Promise<void>;
   /** Copies an image, keeping holes, and sharing blocks where the file system can; whole or not at all under the new name. */
   copyImage(from: string, to: string): Promise<void>;
+  /**
+   * Makes an image that is there what another one is, followed by zeros up to the size; at once or not at all. Whoever
+   * has it open keeps what was there.
+   */
+  replaceImage(from: string, to: string, sizeBytes: Bytes): Promise<void>;
   /** Grows (never shrinks) a raw image. */
   resizeImage(path: string, sizeBytes: Bytes): Promise<void>;
   /** Removes a file; no error when it is not there. A copy that is still being made under that name fails. */

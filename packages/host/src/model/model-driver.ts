@@ -374,6 +374,11 @@ export class ModelDriver implements HostDriver {
       createImage: (path, sizeBytes) =>
         change(() => files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(0) })),
       copyImage: (from, to) => change(() => files.add(to, files.existing(from))),
+      replaceImage: (from, to, sizeBytes) =>
+        change(() => {
+          files.existing(to);
+          files.put(to, { ...files.existing(from), sizeBytes });
+        }),
       resizeImage: (path, sizeBytes) => change(() => files.put(path, grown(path, files.existing(path), sizeBytes))),
       remove: (path) => change(() => files.remove(path)),
       stat: (path) =>

@@ -74,6 +74,7 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     space: (directory) => around(() => files.space(directory)),
     createImage: (path, sizeBytes) => around(() => files.createImage(path, sizeBytes)),
     copyImage: (from, to) => around(() => files.copyImage(from, to)),
+    replaceImage: (from, to, sizeBytes) => around(() => files.replaceImage(from, to, sizeBytes)),
     resizeImage: (path, sizeBytes) => around(() => files.resizeImage(path, sizeBytes)),
     remove: (path) => around(() => files.remove(path)),
     stat: (path) => around(() => files.stat(path)),

@@ -1,9 +1,9 @@
 /** The scripts of {@link xlFiles} by this machine's own shell and coreutils. */
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromMib, ManualClock } from '@xenolith/base';
+import { bytes, fromMib, ManualClock } from '@xenolith/base';
 import type { HostFiles } from '@xenolith/xapi';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LocalTransport } from './local-transport.ts';
@@ -53,6 +53,15 @@ test('a sparse image is listed with what it takes', async () => {
   const [image] = await files.list(directory);
   expect(image).toMatchObject({ name: 'image', sizeBytes: fromMib(64) });
   expect(image?.usedBytes).toBeLessThan(fromMib(1));
+});
+
+test('an image that is replaced has what the other one has, and zeros after it', async () => {
+  const [source, target] = [join(directory, 'source'), join(directory, 'target')];
+  await writeFile(source, 'new');
+  await writeFile(target, 'what was there before');
+  await files.replaceImage(source, target, bytes(5));
+  expect(await readFile(target, 'latin1')).toBe('new\0\0');
+  expect((await readdir(directory)).toSorted()).toEqual(['source', 'target']);
 });
 
 test('a copy whose name is removed under it comes to nothing', async () => {

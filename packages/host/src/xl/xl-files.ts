@@ -45,6 +45,15 @@ export function xlFiles(transport: Transport): HostFiles {
         `cp --reflink=auto --sparse=always -- ${source} ${part} && mv -T -- ${part} ${target} || { rm -f -- ${part}; exit 1; }`;
       await run(`cp ${from} ${to}`, text, { timeLimitMs: copyLimitMs, lane: 'work' });
     },
+    async replaceImage(from, to, sizeBytes) {
+      const [source, target, part] = [pathWord(from), pathWord(to), pathWord(copying(to))];
+      // The new name has been the old one's all along, so it is not made where nothing was.
+      const text =
+        `[ -f ${target} ] || { echo "No such file" >&2; exit 1; }; ` +
+        `cp --reflink=auto --sparse=always -- ${source} ${part} && truncate -s ${sizeBytes} -- ${part} && ` +
+        `mv -T -- ${part} ${target} || { rm -f -- ${part}; exit 1; }`;
+      await run(`cp ${from} ${to}`, text, { timeLimitMs: copyLimitMs, lane: 'work' });
+    },
     async resizeImage(path, sizeBytes) {
       const word = pathWord(path);
       const text =
