@@ -195,6 +195,8 @@ function describeRefusals(suite: Suite, type: DomainType): void {
         driver.unpause(domain),
         driver.requestShutdown(domain),
         driver.requestReboot(domain),
+        driver.sendSysrq(domain, 'h'),
+        driver.sendTrigger(domain, 'nmi'),
         driver.destroy(domain),
         driver.save(domain, `${harness.directory}/saved`),
         driver.describe(domain),
@@ -372,6 +374,10 @@ function describeFiles(suite: Suite): void {
       code: 'bad-config',
     });
     await expect(suite.driver.files.remove('-rf')).rejects.toMatchObject({ code: 'bad-config' });
+  });
+
+  test('the time of the host, by its own zone, is written as XenAPI writes moments', async () => {
+    expect(await suite.driver.system.localTime()).toMatch(/^\d{8}T\d\d:\d\d:\d\d$/);
   });
 
   test("Xen's own messages can be read", async () => {

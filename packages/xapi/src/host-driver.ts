@@ -92,6 +92,10 @@ export type DomainType = 'pv' | 'pvh' | 'hvm';
 /** Why a domain shut down (`SHUTDOWN_*` in xen/include/public/sched.h). */
 export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft-reset';
 
+/** What `xl trigger` sends. */
+export const domainTriggers = ['nmi', 'reset', 'init', 'power', 'sleep', 's3resume'] as const;
+export type DomainTrigger = (typeof domainTriggers)[number];
+
 /** Which domain is meant: its number alone may be another's by now, as after a reboot of its host. */
 export interface DomainIdentity {
   readonly domid: DomId;
@@ -333,6 +337,10 @@ export interface HostDriver {
   requestShutdown(domain: DomainIdentity): Promise<void>;
   /** Asks the guest to reboot; resolves when it was asked. A new domain of the same uuid takes its place. */
   requestReboot(domain: DomainIdentity): Promise<void>;
+  /** Presses a magic SysRq key in a Linux guest (`xl sysrq`); what it comes to is its kernel's affair. One letter or digit. */
+  sendSysrq(domain: DomainIdentity, key: string): Promise<void>;
+  /** Sends a trigger to a domain (`xl trigger`); which one a kind of domain takes, Xen says. */
+  sendTrigger(domain: DomainIdentity, trigger: DomainTrigger): Promise<void>;
   destroy(domain: DomainIdentity): Promise<void>;
   /**
    * Saves a domain into a file and ends it; whole or not at all: on failure it runs on, and no file is left. The file has

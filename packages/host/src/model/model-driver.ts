@@ -8,6 +8,7 @@ import {
   type DomainInfo,
   type DomainNodeMemory,
   type DomainPicture,
+  type DomainTrigger,
   type HostConsole,
   type HostDevices,
   type HostDriver,
@@ -160,6 +161,20 @@ export class ModelDriver implements HostDriver {
 
   requestReboot(identity: DomainIdentity): Promise<void> {
     return this.#operateOn('requestReboot', identity, ({ domid }) => this.#host.hypervisor.request(domid, 'reboot'));
+  }
+
+  /** The kernels of modelled guests have no keys. */
+  sendSysrq(identity: DomainIdentity, key: string): Promise<void> {
+    return this.#operateOn('requestShutdown', identity, () => {
+      if (!/^[A-Za-z0-9]$/.test(key)) throw new HostError('bad-config', 'a SysRq key is one letter or digit');
+    });
+  }
+
+  /** As on Xen, where domains without emulated hardware have no more than an interrupt that cannot be masked. */
+  sendTrigger(identity: DomainIdentity, trigger: DomainTrigger): Promise<void> {
+    return this.#operateOn('requestShutdown', identity, () => {
+      if (trigger !== 'nmi') throw new HostError('command-failed', `a domain of this kind takes no trigger ${trigger}`);
+    });
   }
 
   destroy(identity: DomainIdentity): Promise<void> {

@@ -130,6 +130,8 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     create: (config, options) => around(() => driver.create(config, options)),
     pause: (domain) => around(() => driver.pause(domain)),
     unpause: (domain) => around(() => driver.unpause(domain)),
+    sendSysrq: (domain, key) => around(() => driver.sendSysrq(domain, key)),
+    sendTrigger: (domain, trigger) => around(() => driver.sendTrigger(domain, trigger)),
     requestShutdown: (domain) => around(() => driver.requestShutdown(domain)),
     requestReboot: (domain) => around(() => driver.requestReboot(domain)),
     destroy: (domain) => around(() => driver.destroy(domain)),

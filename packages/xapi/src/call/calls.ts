@@ -2,6 +2,7 @@
 import type { ClassName } from '../datamodel/types.ts';
 import type { CallsOf } from './call.ts';
 import { cpupoolCalls } from './cpupool.ts';
+import { hostFigureCalls, vmFigureCalls } from './data-sources.ts';
 import { eventCalls } from './event.ts';
 import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
@@ -30,7 +31,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   VBD: vbdCalls,
   VDI: { ...vdiCalls, ...vdiMigrateCalls },
   VIF: vifCalls,
-  VM: { ...vmCalls, ...newBlobCalls.VM },
+  VM: { ...vmCalls, ...vmFigureCalls, ...newBlobCalls.VM },
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
   VLAN: vlanCalls,
@@ -38,7 +39,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   blob: blobCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
-  host: { ...hostCalls, ...hostMigrateCalls, ...newBlobCalls.host },
+  host: { ...hostCalls, ...hostMigrateCalls, ...hostFigureCalls, ...newBlobCalls.host },
   message: messageCalls,
   network: { ...networkCalls, ...newBlobCalls.network },
   pool: { ...poolCalls, ...poolVlanCalls, ...newBlobCalls.pool },

@@ -27,6 +27,11 @@ export const hostCalls = {
     if (pif === undefined) throw new XapiError('HOST_HAS_NO_MANAGEMENT_IP');
     return pif;
   },
+  /** Memory is taken from guests by their balloons alone, so none is called uncooperative (as in XAPI since 6.0). */
+  get_uncooperative_resident_VMs: ({ xapi }, { self }) => {
+    xapi.db.get('host', self);
+    return [];
+  },
   /** Only the hypervisor's command line could make it another one than what Xen starts with. */
   get_sched_gran: ({ xapi }, { self }) => {
     xapi.db.get('host', self);

@@ -1,6 +1,7 @@
 /** The power operations of VMs. XAPI: ocaml/xapi/xapi_vm.ml, xapi_vm_lifecycle.ml. */
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
+import { domainTriggers } from '../host-driver.ts';
 import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
 import { assertAllowed, withOperation } from '../vm/operations.ts';
 import { markHalted, markRunning, type Placement } from '../vm/power-state.ts';
@@ -98,6 +99,20 @@ export const vmPowerCalls = {
         markPaused(call.xapi, vm, { host, domid: domain.domid, paused: false });
       }),
     ),
+
+  // XAPI has no more than their names (NOT_IMPLEMENTED); Xen has them.
+  send_sysrq: (call, { vm, key }) =>
+    withOperation(call, vm, 'send_sysrq', () => {
+      if (!/^[A-Za-z0-9]$/.test(key)) throw new XapiError('INVALID_VALUE', 'key', key.slice(0, 100));
+      return call.xapi.hosts.driveDomain(vm, (driver, domain) => driver.sendSysrq(domain, key));
+    }),
+
+  send_trigger: (call, { vm, trigger }) =>
+    withOperation(call, vm, 'send_trigger', () => {
+      const known = domainTriggers.find((each) => each === trigger);
+      if (known === undefined) throw new XapiError('INVALID_VALUE', 'trigger', trigger.slice(0, 100));
+      return call.xapi.hosts.driveDomain(vm, (driver, domain) => driver.sendTrigger(domain, known));
+    }),
 
   suspend: (call, { vm }) => withOperation(call, vm, 'suspend', () => suspend(call.xapi, vm)),
 

@@ -60,7 +60,7 @@ const rowClasses = new Set(['message']);
 export const hasRows = (table: ClassTable): boolean => table.inDatabase || rowClasses.has(table.name);
 
 /** Classes whose objects would do nothing here: to make one would be a promise that nobody keeps. */
-const notMadeHere = new Set(['Caller', 'console', 'Observer', 'PVS_cache_storage', 'Rate_limit', 'VM_group']);
+const notMadeHere = new Set(['Caller', 'console', 'Observer', 'PVS_cache_storage', 'Rate_limit']);
 
 interface Shape {
   readonly kind: MethodKind;

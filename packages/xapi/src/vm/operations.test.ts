@@ -38,6 +38,8 @@ const table: Readonly<Partial<Record<VmOperation, readonly PowerState[]>>> = {
   unpause: ['Paused'],
   resume: ['Suspended'],
   resume_on: ['Suspended'],
+  send_sysrq: ['Running'],
+  send_trigger: ['Running'],
   pause: ['Running'],
   pool_migrate: ['Running'],
   migrate_send: ['Halted', 'Running', 'Suspended'],

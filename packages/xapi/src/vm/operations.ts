@@ -57,6 +57,8 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   changing_VCPUs_live: { states: ['Running'] },
   pool_migrate: { states: ['Running'] },
   migrate_send: { states: ['Halted', 'Running', 'Suspended'] },
+  send_sysrq: { states: ['Running'] },
+  send_trigger: { states: ['Running'] },
   pause: { states: ['Running'] },
   unpause: { states: ['Paused'] },
   suspend: { states: ['Running'] },

@@ -1,5 +1,6 @@
 /** Which host a VM starts on. XAPI: ocaml/xapi/xapi_vm_helpers.ml (`choose_host_for_vm`, `assert_can_boot_here`). */
 import type { Ref } from '@xenolith/base';
+import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { roomOn } from '../host/memory-account.ts';
 import { canAttach } from '../network/bridges.ts';
@@ -68,11 +69,30 @@ export function possibleHosts(xapi: Xapi, ref: Ref<'VM'>): readonly Ref<'host'>[
   });
 }
 
-/** The host to start on: the VM's affinity when it can, else that of its cpupool, else the one with most room now. */
+/**
+ * Of hosts those that have fewest of the VMs that this one is to be apart from: those of its group, when that says
+ * `anti_affinity`. XAPI: ocaml/xapi/xapi_vm_helpers.ml (`host_to_vm_count_map`, `rank_hosts_by_placement`).
+ */
+function apartFromGroup({ db }: Xapi, vm: RecordOf<'VM'>, hosts: readonly Ref<'host'>[]): readonly Ref<'host'>[] {
+  const group = vm.groups
+    .map((each) => db.get('VM_group', each))
+    .find(({ placement }) => placement === 'anti_affinity');
+  if (group === undefined) return hosts;
+  const others = group.VMs.map((each) => db.get('VM', each)).filter(({ uuid }) => uuid !== vm.uuid);
+  const countOn = (host: Ref<'host'>): number =>
+    others.filter((other) => other.resident_on === host || other.scheduled_to_be_resident_on === host).length;
+  const least = Math.min(...hosts.map(countOn));
+  return hosts.filter((host) => countOn(host) === least);
+}
+
+/**
+ * The host to start on: of those that keep it apart from its group the VM's affinity when it can, else that of its cpupool,
+ * else the one with most room now.
+ */
 export function chooseHost(xapi: Xapi, ref: Ref<'VM'>): Ref<'host'> {
   const vm = xapi.db.get('VM', ref);
   const { affinity } = vm;
-  const hosts = possibleHosts(xapi, ref);
+  const hosts = apartFromGroup(xapi, vm, possibleHosts(xapi, ref));
   if (hosts.includes(affinity)) return affinity;
   const home = hostOfCpupool(xapi, vm);
   if (home !== undefined && hosts.includes(home)) return home;
