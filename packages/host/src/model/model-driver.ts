@@ -2,6 +2,7 @@ import { bytes, delay, disposable, domId, ns, Signal, type Disposable, type DomI
 import { memoryOf, type Domain } from '@xenolith/hypervisor';
 import {
   HostError,
+  writtenBytesMax,
   type DomainConfig,
   type DomainDetails,
   type DomainIdentity,
@@ -388,6 +389,11 @@ export class ModelDriver implements HostDriver {
       space: () => change(() => ({ totalBytes: modelDiskBytes, freeBytes: files.freeBytes })),
       createImage: (path, sizeBytes) =>
         change(() => files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(0) })),
+      writeImage: (path, data, sizeBytes) =>
+        change(() => {
+          if (data.length > writtenBytesMax) throw new HostError('bad-config', 'more than can be written at once');
+          files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(data.length) });
+        }),
       copyImage: (from, to) => change(() => files.add(to, files.existing(from))),
       replaceImage: (from, to, sizeBytes) =>
         change(() => {
