@@ -30,6 +30,8 @@ export interface Parameter {
   readonly type: DataType;
   /** Present on parameters that may be left out. */
   readonly default?: WireValue;
+  /** The release that it came with, where that is later than the call's own. */
+  readonly since?: string;
 }
 
 export interface Method {
@@ -101,6 +103,7 @@ function declared(table: ClassTable, name: string, message: MessageTable, extens
   const optional = Object.entries(message.optional ?? {}).map(([param, entry]) => ({
     ...parameter(param, entry.type),
     default: entry.default,
+    ...(entry.since === undefined ? {} : { since: entry.since }),
   }));
   const field = /^(?:add_to|remove_from)_(.*)$/.exec(name)?.[1];
   const keyRoles = field === undefined ? undefined : table.fields[field]?.keyRoles;
