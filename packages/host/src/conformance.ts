@@ -5,6 +5,7 @@
 import { bytes, domId, fromMib, mibBytes, randomUuid, uuid, type DomId } from '@xenolith/base';
 import {
   unfinishedSuffix,
+  writtenBytesMax,
   type DomainConfig,
   type DomainIdentity,
   type DomainType,
@@ -203,6 +204,8 @@ function describeRefusals(suite: Suite, type: DomainType): void {
         driver.unpause(domain),
         driver.requestShutdown(domain),
         driver.requestReboot(domain),
+        driver.sendSysrq(domain, 'h'),
+        driver.sendTrigger(domain, 'nmi'),
         driver.destroy(domain),
         driver.save(domain, `${harness.directory}/saved`),
         driver.describe(domain),
@@ -340,6 +343,39 @@ function describeFiles(suite: Suite): void {
     expect(await files.stat(image)).toBeUndefined();
   });
 
+  test('a small image is written whole, and once', async () => {
+    const { files } = suite.driver;
+    const path = `${suite.harness.directory}/it's "small".raw`;
+    await files.createImageWith(path, new Uint8Array(60_000).fill(7), fromMib(1));
+    const made = await files.stat(path);
+    expect(made?.sizeBytes).toBe(fromMib(1));
+    expect(made?.usedBytes).toBeGreaterThanOrEqual(60_000);
+    expect(made?.usedBytes).toBeLessThan(fromMib(1));
+    const wanted = Buffer.concat([Buffer.alloc(60_000, 7)], fromMib(1));
+    expect((await bytesOf(files.readImage(path))).equals(wanted)).toBe(true);
+    await expect(files.createImageWith(path, new Uint8Array(1), fromMib(1))).rejects.toMatchObject({ code: 'exists' });
+    await files.remove(path);
+    const tooMuch = new Uint8Array(writtenBytesMax + 1);
+    await expect(files.createImageWith(path, tooMuch, fromMib(8))).rejects.toMatchObject({ code: 'bad-config' });
+    expect(await files.stat(path)).toBeUndefined();
+  });
+
+  test('an image becomes what another one is, and is as large as it was told', async () => {
+    const { files } = suite.driver;
+    const [from, to] = [`${suite.harness.directory}/new.raw`, `${suite.harness.directory}/old.raw`];
+    await files.createImage(from, fromMib(1));
+    await expect(files.replaceImage(from, to, fromMib(2))).rejects.toMatchObject({ code: 'command-failed' });
+    expect(await files.stat(to)).toBeUndefined();
+    await files.createImage(to, fromMib(3));
+    await files.replaceImage(from, to, fromMib(2));
+    expect(await files.stat(to)).toMatchObject({ sizeBytes: fromMib(2) });
+    expect(await files.stat(from)).toMatchObject({ sizeBytes: fromMib(1) });
+    await files.remove(from);
+    await expect(files.replaceImage(from, to, fromMib(2))).rejects.toMatchObject({ code: 'command-failed' });
+    expect(await files.stat(to)).toMatchObject({ sizeBytes: fromMib(2) });
+    await files.remove(to);
+  });
+
   test('images that are not there cannot be copied or grown', async () => {
     const { files } = suite.driver;
     const path = `${suite.harness.directory}/${missing}`;
@@ -423,6 +459,10 @@ function describeFiles(suite: Suite): void {
       code: 'bad-config',
     });
     await expect(suite.driver.files.remove('-rf')).rejects.toMatchObject({ code: 'bad-config' });
+  });
+
+  test('the time of the host, by its own zone, is written as XenAPI writes moments', async () => {
+    expect(await suite.driver.system.localTime()).toMatch(/^\d{8}T\d\d:\d\d:\d\d$/);
   });
 
   test("Xen's own messages can be read", async () => {

@@ -1,4 +1,6 @@
 /** @xenolith/wire: text and bytes to values and back. XML-RPC, JSON-RPC, what `xl` prints and reads. No I/O. */
+export { encodeUtf8 } from './utf8.ts';
+export { encodeIso9660, type DiscFile } from './iso9660.ts';
 export { writeCpio, type CpioEntry } from './cpio.ts';
 export { formatDateTime, parseDateTime } from './date-time.ts';
 export {

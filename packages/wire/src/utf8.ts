@@ -6,6 +6,11 @@ declare const TextDecoder: new (
   options: { readonly fatal: boolean },
 ) => { decode(input: Uint8Array): string };
 
+/** And their encoder. */
+declare const TextEncoder: new () => { encode(text: string): Uint8Array<ArrayBuffer> };
+
+const encoder = new TextEncoder();
+
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -20,6 +25,9 @@ export function documentText(input: string | Uint8Array, maxLength: number): str
   }
   return decodeUtf8(input);
 }
+
+/** Text as UTF-8; a lone surrogate becomes U+FFFD. */
+export const encodeUtf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
 /** Text of UTF-8 bytes. @throws WireError `bad-utf8` with the offset of the first wrong byte. */
 export function decodeUtf8(input: Uint8Array): string {

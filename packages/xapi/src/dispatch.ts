@@ -95,12 +95,9 @@ function route(xapi: Xapi, request: Request): Answer | Promise<Answer> {
     return { ok: false, error: ['Fault', `${method.fullName} is not asynchronous`] };
   }
   const given = method.session ? request.params.slice(1) : request.params;
-  if (
-    (method.session && request.params.length === 0) ||
-    given.length < method.requiredCount ||
-    given.length > method.params.length
-  ) {
-    const expected = given.length > method.params.length ? method.params.length : method.requiredCount;
+  const most = xapi.surface.parameterCount(method);
+  if ((method.session && request.params.length === 0) || given.length < method.requiredCount || given.length > most) {
+    const expected = given.length > most ? most : method.requiredCount;
     throw new XapiError('MESSAGE_PARAMETER_COUNT_MISMATCH', request.method, String(expected), String(given.length));
   }
   let session = nullRef<'session'>();

@@ -186,7 +186,7 @@ describe('create from the table', () => {
   });
 
   test('makes nothing of which nobody takes care', async () => {
-    for (const name of ['console.create', 'VM_group.create', 'Observer.create', 'Async.Observer.create']) {
+    for (const name of ['console.create', 'Observer.create', 'Async.Observer.create']) {
       expect(await pool.refusal(name, {})).toEqual(['NOT_IMPLEMENTED', name.replace('Async.', '')]);
     }
   });

@@ -92,6 +92,10 @@ export type DomainType = 'pv' | 'pvh' | 'hvm';
 /** Why a domain shut down (`SHUTDOWN_*` in xen/include/public/sched.h). */
 export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft-reset';
 
+/** What `xl trigger` sends. */
+export const domainTriggers = ['nmi', 'reset', 'init', 'power', 'sleep', 's3resume'] as const;
+export type DomainTrigger = (typeof domainTriggers)[number];
+
 /** Which domain is meant: its number alone may be another's by now, as after a reboot of its host. */
 export interface DomainIdentity {
   readonly domid: DomId;
@@ -256,14 +260,27 @@ export type ImagePiece =
   | { readonly offset: number; readonly data: Uint8Array }
   | { readonly offset: number; readonly zeroBytes: number };
 
+/** What {@link HostFiles.createImageWith} writes at most: it goes over as one command. */
+export const writtenBytesMax = 4 * 1024 * 1024;
+
 /** Disk images and saved domains, as files in directories of the host. Paths are absolute. */
 export interface HostFiles {
   /** Free and total space of the file system that holds `directory`, which is made when missing. */
   space(directory: string): Promise<{ readonly totalBytes: Bytes; readonly freeBytes: Bytes }>;
   /** Makes a sparse raw image of zeros. Fails when the file exists. */
   createImage(path: string, sizeBytes: Bytes): Promise<void>;
+  /**
+   * Makes a raw image of what is given and zeros after it; whole or not at all. Fails when the file exists.
+   * @param data at most {@link writtenBytesMax}
+   */
+  createImageWith(path: string, data: Uint8Array, sizeBytes: Bytes): Promise<void>;
   /** Copies an image, keeping holes, and sharing blocks where the file system can; whole or not at all under the new name. */
   copyImage(from: string, to: string): Promise<void>;
+  /**
+   * Makes an image that is there what another one is, followed by zeros up to the size; at once or not at all. Whoever
+   * has it open keeps what was there.
+   */
+  replaceImage(from: string, to: string, sizeBytes: Bytes): Promise<void>;
   /** Grows (never shrinks) a raw image. */
   resizeImage(path: string, sizeBytes: Bytes): Promise<void>;
   /**
@@ -344,6 +361,10 @@ export interface HostDriver {
   requestShutdown(domain: DomainIdentity): Promise<void>;
   /** Asks the guest to reboot; resolves when it was asked. A new domain of the same uuid takes its place. */
   requestReboot(domain: DomainIdentity): Promise<void>;
+  /** Presses a magic SysRq key in a Linux guest (`xl sysrq`); what it comes to is its kernel's affair. One letter or digit. */
+  sendSysrq(domain: DomainIdentity, key: string): Promise<void>;
+  /** Sends a trigger to a domain (`xl trigger`); which one a kind of domain takes, Xen says. */
+  sendTrigger(domain: DomainIdentity, trigger: DomainTrigger): Promise<void>;
   destroy(domain: DomainIdentity): Promise<void>;
   /**
    * Saves a domain into a file and ends it; whole or not at all: on failure it runs on, and no file is left. The file has

@@ -33,6 +33,8 @@ export interface HostSystem {
   dmesg(clear: boolean): Promise<string>;
   /** Sends debug keys to Xen (`xl debug-keys`), whose answer is among its messages. Letters and digits only. */
   debugKeys(keys: string): Promise<void>;
+  /** What its clocks show, by its own time zone: as XenAPI writes moments, without a zone (`20260131T12:00:00`). */
+  localTime(): Promise<string>;
   /** Begins to reboot the machine; the host is dead until it is up again. Every domain is lost. */
   reboot(): Promise<void>;
   /** Begins to power the machine off. */

@@ -3,7 +3,7 @@ import type { WireStruct, WireValue } from '@xenolith/wire';
 import { createCommand, givenObject } from './call-command.ts';
 import { ApiError } from './call.ts';
 import type { Command, CommandContext } from './command.ts';
-import { printUuid, text } from './command-words.ts';
+import { bool, mapOf, printUuid, text } from './command-words.ts';
 import { showRows, wantedColumns } from './generic-commands.ts';
 import { objectNamed } from './objects.ts';
 import { fetchRows, loadKind, nullRef, type Row } from './records.ts';
@@ -70,7 +70,43 @@ async function migrate(context: CommandContext, vm: Row): Promise<void> {
     const value = key === 'force' && context.options.force ? 'true' : values.get(key);
     return value === undefined ? [] : [[key, value] as const];
   });
-  await context.task('VM.pool_migrate', vm.ref, host, Object.fromEntries(given));
+  const [disks, networks] = [
+    await placesOf(context, 'vdi', 'VDI', 'SR'),
+    await placesOf(context, 'vif', 'VIF', 'network'),
+  ];
+  if (Object.keys({ ...disks, ...networks }).length === 0) {
+    await context.task('VM.pool_migrate', vm.ref, host, Object.fromEntries(given));
+    return;
+  }
+  const destination = await rpc.call('host.migrate_receive', host, await networkOf(context, host), {});
+  const live = bool(context, 'live', true);
+  await context.task('VM.migrate_send', vm.ref, destination, live, disks, networks, Object.fromEntries(given));
+}
+
+/** A network that a host is on: that of its management where it has one. */
+async function networkOf({ rpc }: CommandContext, host: string): Promise<WireValue> {
+  const pifs = await rpc.call('host.get_PIFs', host);
+  let found: WireValue = nullRef;
+  for (const pif of isArray(pifs) ? pifs : []) {
+    const record = await rpc.call('PIF.get_record', pif);
+    if (!isStruct(record) || (found !== nullRef && record['management'] !== true)) continue;
+    found = record['network'] ?? nullRef;
+  }
+  return found;
+}
+
+/** Where disks or interfaces are to go, from `vdi:UUID=UUID` words. */
+async function placesOf(
+  context: CommandContext,
+  prefix: string,
+  className: string,
+  placeClass: string,
+): Promise<Readonly<Record<string, string>>> {
+  const places: Record<string, string> = {};
+  for (const [uuid, place] of Object.entries(mapOf(context, prefix))) {
+    places[await refByUuid(context.rpc, className, uuid)] = await refByUuid(context.rpc, placeClass, place);
+  }
+  return places;
 }
 
 async function isCustomized(context: CommandContext, vm: Row): Promise<void> {

@@ -2,12 +2,14 @@ import { bytes, delay, disposable, domId, ns, Signal, type Disposable, type DomI
 import { memoryOf, type Domain } from '@xenolith/hypervisor';
 import {
   HostError,
+  writtenBytesMax,
   type DomainConfig,
   type DomainDetails,
   type DomainIdentity,
   type DomainInfo,
   type DomainNodeMemory,
   type DomainPicture,
+  type DomainTrigger,
   type HostConsole,
   type HostDevices,
   type HostDriver,
@@ -162,6 +164,20 @@ export class ModelDriver implements HostDriver {
 
   requestReboot(identity: DomainIdentity): Promise<void> {
     return this.#operateOn('requestReboot', identity, ({ domid }) => this.#host.hypervisor.request(domid, 'reboot'));
+  }
+
+  /** The kernels of modelled guests have no keys. */
+  sendSysrq(identity: DomainIdentity, key: string): Promise<void> {
+    return this.#operateOn('requestShutdown', identity, () => {
+      if (!/^[A-Za-z0-9]$/.test(key)) throw new HostError('bad-config', 'a SysRq key is one letter or digit');
+    });
+  }
+
+  /** As on Xen, where domains without emulated hardware have no more than an interrupt that cannot be masked. */
+  sendTrigger(identity: DomainIdentity, trigger: DomainTrigger): Promise<void> {
+    return this.#operateOn('requestShutdown', identity, () => {
+      if (trigger !== 'nmi') throw new HostError('command-failed', `a domain of this kind takes no trigger ${trigger}`);
+    });
   }
 
   destroy(identity: DomainIdentity): Promise<void> {
@@ -375,7 +391,19 @@ export class ModelDriver implements HostDriver {
       space: () => change(() => ({ totalBytes: modelDiskBytes, freeBytes: files.freeBytes })),
       createImage: (path, sizeBytes) =>
         change(() => files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(0) })),
+      createImageWith: (path, data, sizeBytes) =>
+        change(() => {
+          if (data.length > writtenBytesMax) throw new HostError('bad-config', 'more than can be written at once');
+          const draft = new ContentsDraft(noContents);
+          draft.write({ offset: 0, data });
+          files.addFilled(path, sizeBytes, draft.finish());
+        }),
       copyImage: (from, to) => change(() => files.add(to, files.existing(from))),
+      replaceImage: (from, to, sizeBytes) =>
+        change(() => {
+          files.existing(to);
+          files.put(to, { ...files.existing(from), sizeBytes });
+        }),
       resizeImage: (path, sizeBytes) => change(() => files.put(path, grown(path, files.existing(path), sizeBytes))),
       readImage: (path) => this.#readImage(path, change),
       writeImage: (path, pieces) => this.#writeImage(path, pieces, change),

@@ -1,4 +1,5 @@
 import type { Clock } from '@xenolith/base';
+import { formatDateTime } from '@xenolith/wire';
 import { HostError, type HostSystem } from '@xenolith/xapi';
 import { shellPrograms } from '../xl/shell-programs.ts';
 import { LocalTransport } from '../xl/local-transport.ts';
@@ -50,6 +51,8 @@ export function modelSystem(
       reached(() => {
         if (!/^[A-Za-z0-9]{1,64}$/.test(keys)) throw new HostError('bad-config', 'debug keys are letters and digits');
       }),
+    // Modelled machines keep UTC.
+    localTime: () => reached(() => formatDateTime(clock.now()).replace(/Z$/, '')),
     reboot: () =>
       reached(() => {
         fall();

@@ -638,6 +638,31 @@ describe('the directory of a repository', () => {
     expect(get('VDI', text('VBD', vbd, 'VDI'), 'SR')).toBe(second);
   });
 
+  test('a disk becomes what another one is, while nobody has it', async () => {
+    const second = await pool.call(...create('/srv/second'));
+    const source = await newDisk();
+    const into = await newDisk({ SR: second, virtual_size: 2 * gibBytes });
+    const copy = (base = 'OpaqueRef:NULL', to = into): Promise<string> =>
+      pool.refusal('VDI.copy', source, sr, base, to);
+    expect(await pool.call('VDI.copy', source, sr, 'OpaqueRef:NULL', into)).toBe(into);
+    expect(await copy(source)).toBe('no refusal');
+    expect(pool.machine().files.get(`/srv/second/${text('VDI', into, 'location')}`)?.sizeBytes).toBe(2 * gibBytes);
+    expect(pool.db.getAny('VDI', into)).toMatchObject({ virtual_size: 2 * gibBytes, current_operations: {} });
+    expect(allowed('VDI', into)).not.toContain('blocked');
+    expect(await copy('OpaqueRef:NULL', source)).toMatch(/^OTHER_OPERATION_IN_PROGRESS /);
+    const small = await newDisk({ virtual_size: 1 });
+    expect(await copy('OpaqueRef:NULL', small)).toBe(`VDI_TOO_SMALL ${small} ${gibBytes}`);
+    await pool.call('VDI.set_read_only', into, true);
+    expect(await copy()).toBe(`VDI_READONLY ${into}`);
+    await pool.call('VDI.set_read_only', into, false);
+    const vm = await newVm('a');
+    await attach(vm, into);
+    await start(vm);
+    expect(await copy()).toBe(`VDI_IN_USE ${into} blocked`);
+    expect(await copy('OpaqueRef:x')).toBe('HANDLE_INVALID VDI OpaqueRef:x');
+    expect(await pool.refusal('VDI.copy', source, sr, small)).toMatch(/^NOT_IMPLEMENTED/);
+  });
+
   test('is not taken away while a disk is made in it', async () => {
     expect(await together(newDisk(), pool.call('PBD.unplug', pbd))).toEqual([
       '',

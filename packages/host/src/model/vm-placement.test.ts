@@ -113,3 +113,37 @@ describe('among several', () => {
     expect(pool.disagreements()).toEqual([]);
   });
 });
+
+describe('a group that is to be apart', () => {
+  test('has its VMs on the hosts with fewest of them, wherever else they would be', async () => {
+    const pool = await ModelPool.open(2);
+    const group = await pool.call('VM_group.create', { name_label: 'cluster', placement: 'anti_affinity' });
+    const vms = [await pool.newVm('a'), await pool.newVm('b'), await pool.newVm('c')];
+    for (const vm of vms) {
+      await pool.call('VM.set_groups', vm, [group]);
+      await pool.call('VM.set_affinity', vm, pool.host(1));
+    }
+    expect(await pool.call('VM_group.get_VMs', group)).toEqual(vms);
+    for (const vm of vms) await pool.call('VM.start', vm, false, false);
+    expect(vms.map((vm) => pool.vm(vm).resident_on)).toEqual([pool.host(1), pool.host(2), pool.host(1)]);
+  });
+
+  test('is kept when it cannot be, and forgotten by its VMs with its record', async () => {
+    const pool = await ModelPool.open(1);
+    const [group, other] = [
+      await pool.call('VM_group.create', { placement: 'anti_affinity' }),
+      await pool.call('VM_group.create', { placement: 'normal' }),
+    ];
+    const [a, b] = [await pool.newVm('a'), await pool.newVm('b')];
+    for (const vm of [a, b]) {
+      await pool.call('VM.set_groups', vm, [group]);
+      await pool.call('VM.start', vm, false, false);
+    }
+    expect(await pool.refusal('VM.set_groups', a, [group, other])).toBe('TOO_MANY_GROUPS');
+    expect(await pool.refusal('VM.set_groups', a, ['OpaqueRef:x'])).toBe('HANDLE_INVALID VM_group OpaqueRef:x');
+    const [dom0 = ''] = [...pool.db.all('VM')].find(([, vm]) => vm.is_control_domain) ?? [];
+    expect(await pool.refusal('VM.set_groups', dom0, [group])).toMatch(/^OPERATION_NOT_ALLOWED /);
+    await pool.call('VM_group.destroy', group);
+    expect(pool.vm(a).groups).toEqual([]);
+  });
+});

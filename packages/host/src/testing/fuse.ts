@@ -73,7 +73,9 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
   const fusedFiles: HostFiles = {
     space: (directory) => around(() => files.space(directory)),
     createImage: (path, sizeBytes) => around(() => files.createImage(path, sizeBytes)),
+    createImageWith: (path, data, sizeBytes) => around(() => files.createImageWith(path, data, sizeBytes)),
     copyImage: (from, to) => around(() => files.copyImage(from, to)),
+    replaceImage: (from, to, sizeBytes) => around(() => files.replaceImage(from, to, sizeBytes)),
     resizeImage: (path, sizeBytes) => around(() => files.resizeImage(path, sizeBytes)),
     readImage: (path) => files.readImage(path),
     writeImage: (path, pieces) => around(() => files.writeImage(path, pieces)),
@@ -131,6 +133,8 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
     create: (config, options) => around(() => driver.create(config, options)),
     pause: (domain) => around(() => driver.pause(domain)),
     unpause: (domain) => around(() => driver.unpause(domain)),
+    sendSysrq: (domain, key) => around(() => driver.sendSysrq(domain, key)),
+    sendTrigger: (domain, trigger) => around(() => driver.sendTrigger(domain, trigger)),
     requestShutdown: (domain) => around(() => driver.requestShutdown(domain)),
     requestReboot: (domain) => around(() => driver.requestReboot(domain)),
     destroy: (domain) => around(() => driver.destroy(domain)),

@@ -19,6 +19,7 @@ import {
   type DomainInfo,
   type DomainNodeMemory,
   type DomainPicture,
+  type DomainTrigger,
   type HostConsole,
   type HostDevices,
   type HostDriver,
@@ -226,6 +227,15 @@ export class XlDriver implements HostDriver {
 
   async requestReboot(domain: DomainIdentity): Promise<void> {
     await this.#operate(domain, `xl reboot ${domain.domid}`);
+  }
+
+  async sendSysrq(domain: DomainIdentity, key: string): Promise<void> {
+    if (!/^[A-Za-z0-9]$/.test(key)) throw new HostError('bad-config', 'a SysRq key is one letter or digit');
+    await this.#operate(domain, `xl sysrq ${domain.domid} ${key}`);
+  }
+
+  async sendTrigger(domain: DomainIdentity, trigger: DomainTrigger): Promise<void> {
+    await this.#operate(domain, `xl trigger ${domain.domid} ${trigger}`);
   }
 
   async destroy(domain: DomainIdentity): Promise<void> {

@@ -1,12 +1,13 @@
 /** The scripts of {@link xlFiles} by this machine's own shell and coreutils. */
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromMib, ManualClock } from '@xenolith/base';
+import { bytes, fromMib, ManualClock } from '@xenolith/base';
 import type { HostFiles } from '@xenolith/xapi';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LocalTransport } from './local-transport.ts';
+import type { Command } from './transport.ts';
 import { xlFiles } from './xl-files.ts';
 
 let directory: string;
@@ -53,6 +54,36 @@ test('a sparse image is listed with what it takes', async () => {
   const [image] = await files.list(directory);
   expect(image).toMatchObject({ name: 'image', sizeBytes: fromMib(64) });
   expect(image?.usedBytes).toBeLessThan(fromMib(1));
+});
+
+test('what is written is what was given, byte by byte, and zeros after it', async () => {
+  const path = join(directory, 'odd "name"');
+  const data = Uint8Array.from({ length: 100_000 }, (_, index) => (index * 7) % 256);
+  await files.createImageWith(path, data, fromMib(1));
+  const written = await readFile(path);
+  expect(written.length).toBe(fromMib(1));
+  expect(written.subarray(0, data.length).equals(data)).toBe(true);
+  expect(written.subarray(data.length).every((byte) => byte === 0)).toBe(true);
+  expect(await readdir(directory)).toEqual(['odd "name"']);
+});
+
+test('what comes over only in part is not written', async () => {
+  const cut = xlFiles({
+    run: (command: Command) => transports[0]?.run({ ...command, stdin: 'AAAA' }),
+  } as unknown as LocalTransport);
+  await expect(cut.createImageWith(join(directory, 'a'), new Uint8Array(6), fromMib(1))).rejects.toMatchObject({
+    code: 'command-failed',
+  });
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('an image that is replaced has what the other one has, and zeros after it', async () => {
+  const [source, target] = [join(directory, 'source'), join(directory, 'target')];
+  await writeFile(source, 'new');
+  await writeFile(target, 'what was there before');
+  await files.replaceImage(source, target, bytes(5));
+  expect(await readFile(target, 'latin1')).toBe('new\0\0');
+  expect((await readdir(directory)).toSorted()).toEqual(['source', 'target']);
 });
 
 test('a copy whose name is removed under it comes to nothing', async () => {

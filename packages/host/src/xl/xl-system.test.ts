@@ -33,6 +33,13 @@ test('debug keys are nothing but letters and digits', async () => {
   expect(commands.map(({ text }) => text.split('; ').at(-1))).toEqual(['xl debug-keys rH0']);
 });
 
+test('the time is what date says, and nothing else', async () => {
+  const system = (stdout: string): ReturnType<typeof xlSystem> =>
+    xlSystem(() => Promise.resolve({ exitCode: 0, stdout, stderr: '' }));
+  expect(await system('20260131T12:34:56\n').localTime()).toBe('20260131T12:34:56');
+  await expect(system('Sat Jan 31').localTime()).rejects.toThrow('date gave something else: Sat Jan 31');
+});
+
 test('a reboot and a power-off are left to init, once the answer is on its way', async () => {
   const { commands, system } = told();
   await system.reboot();

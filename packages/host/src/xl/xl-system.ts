@@ -25,6 +25,13 @@ export function xlSystem(run: (command: Command) => Promise<CommandResult>): Hos
       if (!/^[A-Za-z0-9]{1,64}$/.test(keys)) throw new HostError('bad-config', 'debug keys are letters and digits');
       await quick(`xl debug-keys ${keys}`, `xl debug-keys ${keys}`);
     },
+    async localTime() {
+      const text = (await quick('date', 'date +%Y%m%dT%H:%M:%S')).trim();
+      if (!/^\d{8}T\d\d:\d\d:\d\d$/.test(text)) {
+        throw new HostError('command-failed', `date gave something else: ${text.slice(0, 100)}`);
+      }
+      return text;
+    },
     async reboot() {
       await quick('reboot', later('reboot'));
     },

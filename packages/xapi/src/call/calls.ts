@@ -2,6 +2,7 @@
 import type { ClassName } from '../datamodel/types.ts';
 import type { CallsOf } from './call.ts';
 import { cpupoolCalls } from './cpupool.ts';
+import { hostFigureCalls, vmFigureCalls } from './data-sources.ts';
 import { eventCalls } from './event.ts';
 import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
@@ -19,6 +20,7 @@ import { vbdCalls } from './vbd.ts';
 import { vdiCalls } from './vdi.ts';
 import { vifCalls } from './vif.ts';
 import { vmApplianceCalls } from './vm-appliance.ts';
+import { hostMigrateCalls, vdiMigrateCalls } from './vm-migrate.ts';
 import { vmCalls } from './vm.ts';
 import { vmssCalls } from './vmss.ts';
 
@@ -27,9 +29,9 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   PIF: pifCalls,
   SR: { ...srCalls, ...newBlobCalls.SR },
   VBD: vbdCalls,
-  VDI: vdiCalls,
+  VDI: { ...vdiCalls, ...vdiMigrateCalls },
   VIF: vifCalls,
-  VM: { ...vmCalls, ...newBlobCalls.VM },
+  VM: { ...vmCalls, ...vmFigureCalls, ...newBlobCalls.VM },
   VMSS: vmssCalls,
   VM_appliance: vmApplianceCalls,
   VLAN: vlanCalls,
@@ -37,7 +39,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   blob: blobCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
-  host: { ...hostCalls, ...newBlobCalls.host },
+  host: { ...hostCalls, ...hostMigrateCalls, ...hostFigureCalls, ...newBlobCalls.host },
   message: messageCalls,
   network: { ...networkCalls, ...newBlobCalls.network },
   pool: { ...poolCalls, ...poolVlanCalls, ...newBlobCalls.pool },

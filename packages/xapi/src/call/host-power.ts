@@ -157,6 +157,8 @@ export const hostPowerCalls = {
 
   dmesg: ({ xapi }, { host }) => onSystem(xapi, host, (system) => system.dmesg(false)),
   dmesg_clear: ({ xapi }, { host }) => onSystem(xapi, host, (system) => system.dmesg(true)),
+  /** By the host's own time zone. */
+  get_server_localtime: ({ xapi }, { host }) => onSystem(xapi, host, (system) => system.localTime()),
   async send_debug_keys({ xapi }, { host, keys }) {
     if (!/^[A-Za-z0-9]{1,64}$/.test(keys)) throw new XapiError('INVALID_VALUE', 'keys', keys);
     await onSystem(xapi, host, (system) => system.debugKeys(keys));

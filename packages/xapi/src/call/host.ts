@@ -22,6 +22,16 @@ export const hostCalls = {
     xapi.db.get('host', host);
     return formatDateTime(xapi.clock.now());
   },
+  get_management_interface: ({ xapi }, { host }) => {
+    const pif = xapi.db.get('host', host).PIFs.find((each) => xapi.db.get('PIF', each).management);
+    if (pif === undefined) throw new XapiError('HOST_HAS_NO_MANAGEMENT_IP');
+    return pif;
+  },
+  /** Memory is taken from guests by their balloons alone, so none is called uncooperative (as in XAPI since 6.0). */
+  get_uncooperative_resident_VMs: ({ xapi }, { self }) => {
+    xapi.db.get('host', self);
+    return [];
+  },
   /** Only the hypervisor's command line could make it another one than what Xen starts with. */
   get_sched_gran: ({ xapi }, { self }) => {
     xapi.db.get('host', self);

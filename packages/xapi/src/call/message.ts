@@ -1,6 +1,7 @@
 /** Messages, as clients write, read and remove them. XAPI: ocaml/xapi/xapi_message.ml. */
 import { parseDateTime } from '@xenolith/wire';
 import { classTable } from '../datamodel/data-type.ts';
+import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { parseQuery } from '../query.ts';
 import type { CallsOf } from './call.ts';
@@ -8,6 +9,25 @@ import type { CallsOf } from './call.ts';
 /** Messages of before a moment are left out; XAPI compares whole seconds, and leaves out the moment itself. */
 const isSince = (timestamp: string, since: string): boolean =>
   (parseDateTime(timestamp) ?? 0) > (parseDateTime(since) ?? 0);
+
+/**
+ * Which messages a client means, by `before`, `after` and `priority`; all of them by none.
+ * @throws XapiError INVALID_VALUE for what is no moment, no number, or another word
+ */
+function readFilters(filters: Readonly<Record<string, string>>): (message: RecordOf<'message'>) => boolean {
+  const tests = Object.entries(filters).map(([name, text]) => {
+    const moment = parseDateTime(text);
+    const bad = new XapiError('INVALID_VALUE', `filters:${name}`.slice(0, 100), text.slice(0, 100));
+    if (name === 'priority') {
+      if (!/^\d{1,9}$/.test(text)) throw bad;
+      return ({ priority }: RecordOf<'message'>): boolean => priority === Number(text);
+    }
+    if ((name !== 'before' && name !== 'after') || moment === undefined) throw bad;
+    return ({ timestamp }: RecordOf<'message'>): boolean =>
+      name === 'after' ? isSince(timestamp, text) : (parseDateTime(timestamp) ?? 0) < moment;
+  });
+  return (message) => tests.every((test) => test(message));
+}
 
 export const messageCalls: CallsOf<'message'> = {
   create({ xapi }, { name, priority, cls, obj_uuid: objectUuid, body }) {
@@ -23,6 +43,11 @@ export const messageCalls: CallsOf<'message'> = {
   destroy_many({ xapi }, { messages }) {
     for (const message of messages) xapi.db.get('message', message);
     for (const message of messages) xapi.db.destroy('message', message);
+  },
+
+  destroy_all({ xapi }, { filters }) {
+    const test = readFilters(filters);
+    for (const [message, record] of [...xapi.db.all('message')]) if (test(record)) xapi.db.destroy('message', message);
   },
 
   get({ xapi }, { cls, obj_uuid: objectUuid, since }) {

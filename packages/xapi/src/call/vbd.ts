@@ -8,18 +8,10 @@ import { assertDevicesMayChange, assertHalted, attachRefusal, vbdRefusal } from 
 import { assertDetached, assertDeviceAllows } from '../storage/device-operations.ts';
 import { ejectDisc, insertDisc, plugDisk, unplugDisk } from '../storage/hot-plug.ts';
 import { usesOf } from '../storage/vdi-operations.ts';
+import { freeDevices } from '../vm/disk-places.ts';
 import { diskName } from '../vm/domain-config.ts';
 import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
-
-/** More disks than this no PV guest sees (xvda … xvdz). */
-export const disksMax = 26;
-
-/** Places for disks that a VM has free, as numbers. */
-export function freeDevices(xapi: Xapi, vm: Ref<'VM'>): readonly string[] {
-  const taken = new Set(xapi.db.get('VM', vm).VBDs.map((vbd) => diskName(xapi.db.get('VBD', vbd).userdevice)));
-  return Array.from({ length: disksMax }, (_, index) => String(index)).filter((device) => !taken.has(diskName(device)));
-}
 
 /**
  * Refuses what could never be attached so; what another VM has only now is seen when the VM starts.

@@ -6,7 +6,15 @@ import { lookAtDisk } from '../storage/scan.ts';
 import { finishSnapshots, makeSnapshots } from '../storage/snapshot.ts';
 import { withVdiOperation } from '../storage/under-way.ts';
 import { usesOf } from '../storage/vdi-operations.ts';
-import { destroyDisk, forgetDisk, introduceDisk, makeCopy, makeDisk, resizeDisk } from '../storage/vdi-work.ts';
+import {
+  copyInto,
+  destroyDisk,
+  forgetDisk,
+  introduceDisk,
+  makeCopy,
+  makeDisk,
+  resizeDisk,
+} from '../storage/vdi-work.ts';
 import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
 import { plainSet } from './plain.ts';
@@ -29,9 +37,13 @@ export const vdiCalls = {
     return copy;
   },
   copy: async (call, { vdi, sr, base_vdi, into_vdi }) => {
-    if (base_vdi !== nullRef() || into_vdi !== nullRef()) {
-      throw new XapiError('NOT_IMPLEMENTED', 'VDI.copy of what changed, or into a disk that exists');
+    if (base_vdi !== nullRef()) call.xapi.db.get('VDI', base_vdi);
+    if (into_vdi !== nullRef()) {
+      // Into a disk that is as the base was, all of it comes to the same as what changed.
+      await copyInto(call, vdi, into_vdi);
+      return into_vdi;
     }
+    if (base_vdi !== nullRef()) throw new XapiError('NOT_IMPLEMENTED', 'VDI.copy of what changed into a new disk');
     const copy = await makeCopy(call, vdi, 'copy', sr === nullRef() ? undefined : sr);
     call.xapi.disks.finish([copy]);
     return copy;

@@ -7,6 +7,7 @@ import { assertHalted } from '../storage/attach.ts';
 import { makeDisk } from '../storage/vdi-work.ts';
 import { updateApplianceOperations } from '../vm/appliance-operations.ts';
 import { copyVm } from '../vm/copy-vm.ts';
+import { freeDevices } from '../vm/disk-places.ts';
 import { updateMemoryOverhead } from '../vm/memory-overhead.ts';
 import { newVmRecord, vcpusMax } from '../vm/new-vm.ts';
 import { assertAllowed, updateAllowedOperations, withOperation } from '../vm/operations.ts';
@@ -16,7 +17,6 @@ import { removeSuspendVdi } from '../vm/suspend-image.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Call, CallsOf } from './call.ts';
 import { plainAddTo, plainRemoveFrom, plainSet } from './plain.ts';
-import { freeDevices } from './vbd.ts';
 import { freeVifDevices } from './vif.ts';
 import { assertMemory } from './vm-memory.ts';
 

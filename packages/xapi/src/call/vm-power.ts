@@ -1,9 +1,9 @@
 /** The power operations of VMs. XAPI: ocaml/xapi/xapi_vm.ml, xapi_vm_lifecycle.ml. */
 import type { Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
+import { domainTriggers } from '../host-driver.ts';
 import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
 import { assertAllowed, withOperation } from '../vm/operations.ts';
-import { poolMigrate } from '../vm/migrate.ts';
 import { markHalted, markRunning, type Placement } from '../vm/power-state.ts';
 import { hardReboot, hardShutdown, resumeOn, startOn, suspend } from '../vm/power-work.ts';
 import { removeSuspendVdi } from '../vm/suspend-image.ts';
@@ -100,6 +100,20 @@ export const vmPowerCalls = {
       }),
     ),
 
+  // XAPI has no more than their names (NOT_IMPLEMENTED); Xen has them.
+  send_sysrq: (call, { vm, key }) =>
+    withOperation(call, vm, 'send_sysrq', () => {
+      if (!/^[A-Za-z0-9]$/.test(key)) throw new XapiError('INVALID_VALUE', 'key', key.slice(0, 100));
+      return call.xapi.hosts.driveDomain(vm, (driver, domain) => driver.sendSysrq(domain, key));
+    }),
+
+  send_trigger: (call, { vm, trigger }) =>
+    withOperation(call, vm, 'send_trigger', () => {
+      const known = domainTriggers.find((each) => each === trigger);
+      if (known === undefined) throw new XapiError('INVALID_VALUE', 'trigger', trigger.slice(0, 100));
+      return call.xapi.hosts.driveDomain(vm, (driver, domain) => driver.sendTrigger(domain, known));
+    }),
+
   suspend: (call, { vm }) => withOperation(call, vm, 'suspend', () => suspend(call.xapi, vm)),
 
   resume: (call, { vm, start_paused }) =>
@@ -111,8 +125,6 @@ export const vmPowerCalls = {
     withOperation(call, vm, 'resume_on', () =>
       resumeOn(call.xapi, vm, host, { paused: start_paused, task: call.task }),
     ),
-
-  pool_migrate: (call, { vm, host }) => withOperation(call, vm, 'pool_migrate', () => poolMigrate(call, vm, host)),
 
   clean_shutdown: (call, { vm }) => withOperation(call, vm, 'clean_shutdown', () => cleanShutdown(call, vm)),
 

@@ -1,6 +1,7 @@
 /** Settings of VMs that are more than a field, or less than they are in XAPI. XAPI: ocaml/xapi/xapi_vm.ml, xapi_vm_helpers.ml. */
 import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
+import { assertHalted } from '../storage/attach.ts';
 import { updateApplianceOperations } from '../vm/appliance-operations.ts';
 import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
@@ -85,6 +86,25 @@ export const vmSettingsCalls = {
       if (is_a_template || is_control_domain) throw new XapiError('INVALID_VALUE', 'snapshot_schedule', value);
     }
     xapi.db.update('VM', self, { snapshot_schedule: value });
+  },
+  get_cooperative: ({ xapi }, { self }) => {
+    xapi.db.get('VM', self);
+    return true;
+  },
+  /** It is for Windows, which needs emulated hardware. */
+  set_has_vendor_device: ({ xapi }, { self, value }) => {
+    assertHalted(xapi, self);
+    if (value) throw new XapiError('VALUE_NOT_SUPPORTED', 'has_vendor_device', 'true', 'HVM guests are not supported');
+    xapi.db.update('VM', self, { has_vendor_device: false });
+  },
+  set_groups: ({ xapi }, { self, value }) => {
+    const { is_a_template, is_a_snapshot, is_control_domain } = xapi.db.get('VM', self);
+    if (value.length > 1) throw new XapiError('TOO_MANY_GROUPS');
+    for (const group of value) xapi.db.get('VM_group', group);
+    if (is_control_domain || (is_a_template && !is_a_snapshot && value.length > 0)) {
+      throw new XapiError('OPERATION_NOT_ALLOWED', 'a control domain or a template is in no group');
+    }
+    xapi.db.update('VM', self, { groups: value });
   },
   assert_agile: ({ xapi }, { self }) => assertAgile(xapi, self),
   retrieve_wlb_recommendations: ({ xapi }, { vm }) => {

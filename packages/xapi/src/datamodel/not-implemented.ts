@@ -19,13 +19,11 @@ const noClustering = 'there is no cluster of hosts (GFS2)';
 const noTraces = 'nothing is traced';
 const noRates = 'calls are not limited by rate; their number at once is bounded';
 const hostSystem = "the host's own operating system is its administrator's";
-const noMigration = 'VMs do not leave the pool';
 const noRedoLog = 'the database is durable at every answer by itself';
 const noCache = 'there is no IntelliCache';
-const noFigures = 'figures of VMs are in VM_metrics as they are now; none are kept over time';
 const deprecated = 'deprecated in XAPI, which has no use for it either';
 const noLicence = 'it is free software: there is no licence to add';
-const noRecords = 'figures are not recorded over time yet';
+const noRecords = 'figures are told as they are now; none are kept over time';
 const onePort = 'HTTP and TLS share one port';
 const fixedLogins = 'logins take turns, four at a time, and a right password is remembered: neither can be set';
 const internal = 'a call between the XAPIs of a pool; here one manager drives all hosts';
@@ -147,22 +145,12 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     csvm: deprecated,
     update_snapshot_metadata: deprecated,
     set_suspend_VDI: 'the memory image of a suspended VM is not exchanged for another',
-    send_sysrq: 'not built in XAPI either',
-    send_trigger: 'not built in XAPI either',
     pool_migrate_complete: internal,
-    migrate_send: noMigration,
-    assert_can_migrate: noMigration,
-    assert_can_migrate_sender: noMigration,
-    get_data_sources: noFigures,
-    record_data_source: noFigures,
-    query_data_source: noFigures,
-    forget_data_source_archives: noFigures,
+    record_data_source: noRecords,
+    forget_data_source_archives: noRecords,
     call_host_plugin: 'plug-ins of hosts are not called for a guest',
-    get_cooperative: deprecated,
-    set_has_vendor_device: 'there is no Windows driver device',
   },
   VM_appliance: { '*': 'there is no disaster recovery from replicated storage' },
-  VM_group: { '*': later },
   DR_task: { '*': 'there is no disaster recovery from replicated storage' },
   host: {
     '*': later,
@@ -186,17 +174,13 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     get_log: 'not implemented in XAPI either',
     license_add: noLicence,
     license_remove: noLicence,
-    get_uncooperative_resident_VMs: deprecated,
     syslog_reconfigure: hostSystem,
     management_reconfigure: hostSystem,
     management_disable: hostSystem,
     set_hostname_live: hostSystem,
-    get_server_localtime: "the host's time zone is not read; get_servertime has the time in UTC",
     restart_agent: 'a host has no agent: the manager reaches it over SSH',
     get_system_status_capabilities: 'there is no status report',
-    get_data_sources: noRecords,
     record_data_source: noRecords,
-    query_data_source: noRecords,
     forget_data_source_archives: noRecords,
     backup_rrds: noRecords,
     sync_data: noRecords,
@@ -216,7 +200,6 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     get_diagnostic_timing_stats: 'the server keeps no such figures',
     enable_local_storage_caching: noCache,
     disable_local_storage_caching: noCache,
-    migrate_receive: noMigration,
     enable_display: "dom0's graphics card is not hidden from it",
     disable_display: "dom0's graphics card is not hidden from it",
     apply_guest_agent_config: 'there is no agent in guests that would read it',
@@ -254,7 +237,7 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   Bond: { '*': "hardware is the host's own: a bond that was made there serves like a card" },
   VLAN: { '*': internal },
   SR: {
-    '*': later,
+    '*': 'no figures of repositories are looked at but those in their records',
     make: deprecated,
   },
   LVHD: { '*': 'repositories on LVM are not built in' },
@@ -269,12 +252,10 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     db_forget: internal,
     set_managed: 'what is not managed is being made or removed',
     set_cbt_enabled: internal,
-    pool_migrate: noMigration,
   },
   VBD: { '*': 'what writes to a disk is stopped by unplugging it or pausing the VM' },
   VTPM: { '*': 'there is no virtual TPM' },
   console: { '*': 'consoles come and go with their VMs' },
-  message: { '*': later },
   tunnel: { '*': 'networks are bridges of Linux; there are no tunnels between them' },
   network_sriov: { '*': 'devices are not handed to guests here' },
   PCI: { '*': 'devices are not handed to guests here' },

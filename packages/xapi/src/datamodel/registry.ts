@@ -30,6 +30,8 @@ export interface Parameter {
   readonly type: DataType;
   /** Present on parameters that may be left out. */
   readonly default?: WireValue;
+  /** The release that it came with, where that is later than the call's own. */
+  readonly since?: string;
 }
 
 export interface Method {
@@ -60,7 +62,7 @@ const rowClasses = new Set(['message']);
 export const hasRows = (table: ClassTable): boolean => table.inDatabase || rowClasses.has(table.name);
 
 /** Classes whose objects would do nothing here: to make one would be a promise that nobody keeps. */
-const notMadeHere = new Set(['Caller', 'console', 'Observer', 'PVS_cache_storage', 'Rate_limit', 'VM_group']);
+const notMadeHere = new Set(['Caller', 'console', 'Observer', 'PVS_cache_storage', 'Rate_limit']);
 
 interface Shape {
   readonly kind: MethodKind;
@@ -101,6 +103,7 @@ function declared(table: ClassTable, name: string, message: MessageTable, extens
   const optional = Object.entries(message.optional ?? {}).map(([param, entry]) => ({
     ...parameter(param, entry.type),
     default: entry.default,
+    ...(entry.since === undefined ? {} : { since: entry.since }),
   }));
   const field = /^(?:add_to|remove_from)_(.*)$/.exec(name)?.[1];
   const keyRoles = field === undefined ? undefined : table.fields[field]?.keyRoles;

@@ -56,7 +56,10 @@ export interface MessageTable extends Lifecycle {
   /** Required parameters in wire order, without the session. */
   readonly params: Readonly<Record<string, string>>;
   /** Trailing parameters that a caller may leave out. */
-  readonly optional?: Readonly<Record<string, { readonly type: string; readonly default: WireValue }>>;
+  /** `since`: the release that it came with, where that is later than the message's own. */
+  readonly optional?: Readonly<
+    Record<string, { readonly type: string; readonly default: WireValue; readonly since?: string }>
+  >;
   readonly result: string;
   readonly role: Role;
   readonly async?: true;

@@ -101,6 +101,34 @@ describe('a pool', () => {
     await pool.call('pool.get_all');
   });
 
+  test.each([
+    ['8.2', 'VM.snapshot', 2],
+    ['8.3', 'VM.snapshot', 3],
+    ['8.2', 'host.evacuate', 1],
+    ['8.3', 'host.evacuate', 3],
+    ['8.3', 'host.disable', 1],
+    ['current', 'host.disable', 2],
+    ['8.2', 'VDI.copy', 4],
+  ] as const)('of %s takes as many parameters as that knew: %s %i', async (personality, name, count) => {
+    const pool = await OpenPool.start({ surface: { personality } });
+    const most = Array.from({ length: count }, () => 'OpaqueRef:x');
+    // Of the right number, they are looked at.
+    expect((await pool.refusal(name, ...most))[0]).not.toBe('MESSAGE_PARAMETER_COUNT_MISMATCH');
+    expect(await pool.refusal(name, ...most, '')).toEqual([
+      'MESSAGE_PARAMETER_COUNT_MISMATCH',
+      name,
+      String(count),
+      String(count + 1),
+    ]);
+  });
+
+  test('has what came later at the end of the parameters of every call', () => {
+    for (const { fullName, params } of methods().values()) {
+      const late = params.map(({ since }) => since !== undefined);
+      expect([fullName, late]).toEqual([fullName, late.toSorted((a, b) => Number(a) - Number(b))]);
+    }
+  });
+
   test('tells no events of a hidden class, nor counts them', async () => {
     for (const [surface, expected] of [
       [{}, true],

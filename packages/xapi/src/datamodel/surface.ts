@@ -131,6 +131,13 @@ export class Surface {
     return message !== undefined && this.#isLater(message);
   }
 
+  /** How many parameters a call takes at most: those that came later than the release are its last. */
+  parameterCount({ params }: Method): number {
+    if (this.release.codeName === undefined) return params.length;
+    const first = params.findIndex(({ since }) => since !== undefined && this.#isLater({ published: since }));
+    return first < 0 ? params.length : first;
+  }
+
   /** The type of an answer, its records without the fields that clients are not to meet. */
   shown(type: DataType): DataType {
     if (this.#isWhole) return type;

@@ -3,7 +3,7 @@ import { bytes, gibBytes, mibBytes, nullRef, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
 import { bootIdKey } from './host-cpupools.ts';
 import { edition } from '../pool/licence.ts';
-import { disksMax } from '../call/vbd.ts';
+import { disksMax } from '../vm/disk-places.ts';
 import { vifsMax } from '../call/vif.ts';
 import type { BootableGuest, HostFacts, InterfaceFacts } from '../host-driver.ts';
 import { ensureSm } from '../storage/sm.ts';

@@ -72,6 +72,32 @@ describe('messages are found', () => {
     expect(names(await pool.call('message.get', 'SR', vmUuid, since))).toEqual([]);
   });
 
+  test.each([
+    [{}, []],
+    [{ priority: '5' }, ['ALARM']],
+    [{ before: '20260101T00:00:02Z' }, ['VM_SHUTDOWN', 'ALARM']],
+    [{ after: '20260101T00:00:00Z' }, ['VM_STARTED']],
+    [{ before: '20260101T00:00:03Z', after: '20260101T00:00:00Z', priority: '5' }, ['VM_STARTED', 'ALARM']],
+  ])('and removed but for what filters leave: %j', async (filters, left) => {
+    await pool.call('message.destroy_all', filters);
+    expect(names(await pool.call('message.get_all_records'))).toEqual(left);
+  });
+
+  test('a filter that is none removes nothing', async () => {
+    for (const [name, value] of [
+      ['until', '20260101T00:00:00Z'],
+      ['before', 'now'],
+      ['priority', 'high'],
+    ] as const) {
+      expect(await pool.refusal('message.destroy_all', { [name]: value })).toEqual([
+        'INVALID_VALUE',
+        `filters:${name}`,
+        value,
+      ]);
+    }
+    expect(pool.xapi.db.count('message')).toBe(3);
+  });
+
   test('and removed: all of a list, or, when one is unknown, none', async () => {
     const [first = '', ...more] = pool.xapi.db.refs('message');
     expect((await pool.refusal('message.destroy_many', [first, 'OpaqueRef:x']))[0]).toBe('HANDLE_INVALID');

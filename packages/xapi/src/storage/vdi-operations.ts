@@ -40,6 +40,8 @@ export const vdiRules: Readonly<Partial<Record<VdiOperation, Rule>>> = {
   update: { blockedBy: 'nothing', needsHost: true, needsImage: false, shares: true },
   // A guest that writes it stands still meanwhile (snapshot.ts).
   snapshot: { blockedBy: 'nothing', needsHost: true, needsImage: true, shares: true },
+  // What it has is being replaced: XAPI has no word of its own for that, and clients do not ask for it by this one.
+  blocked: { blockedBy: 'use', needsHost: true, needsImage: true },
 };
 
 /** A VM's hold on a disk. A suspended VM holds its disks: its memory knows what is on them. */
@@ -115,28 +117,32 @@ export function vdiRefusal(situation: VdiSituation, operation: VdiOperation): Xa
   return rule.needsHost ? situation.srRefusal : undefined;
 }
 
-function situationOf(xapi: Xapi, ref: Ref<'VDI'>): VdiSituation {
+/** @param but a VM whose hold does not count */
+function situationOf(xapi: Xapi, ref: Ref<'VDI'>, but?: Ref<'VM'>): VdiSituation {
   const { db, hosts } = xapi;
   const vdi = db.get('VDI', ref);
   return {
     ref,
     vdi,
-    uses: usesOf(db, ref),
+    uses: usesOf(db, ref).filter(({ vm }) => vm !== but),
     isMemory: suspendedInto(db, ref, vdi) !== undefined,
     srType: db.find('SR', vdi.SR)?.type ?? '',
     srRefusal: srRefusal(db, vdi.SR, (host) => hosts.isLive(host)),
   };
 }
 
-/** @throws XapiError why the operation is refused now */
-export function assertVdiAllows(xapi: Xapi, ref: Ref<'VDI'>, operation: VdiOperation): void {
-  const refusal = vdiRefusal(situationOf(xapi, ref), operation);
+/**
+ * @param but a VM whose hold on the disk does not count: it will have let go by then
+ * @throws XapiError why the operation is refused now
+ */
+export function assertVdiAllows(xapi: Xapi, ref: Ref<'VDI'>, operation: VdiOperation, but?: Ref<'VM'>): void {
+  const refusal = vdiRefusal(situationOf(xapi, ref, but), operation);
   if (refusal !== undefined) throw refusal;
 }
 
 /** What a disk accepts now. */
 export function vdiAllows(xapi: Xapi, ref: Ref<'VDI'>): readonly VdiOperation[] {
   const situation = situationOf(xapi, ref);
-  const operations = Object.keys(vdiRules) as VdiOperation[];
+  const operations = (Object.keys(vdiRules) as VdiOperation[]).filter((operation) => operation !== 'blocked');
   return operations.filter((operation) => vdiRefusal(situation, operation) === undefined);
 }

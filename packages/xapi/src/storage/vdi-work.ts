@@ -7,7 +7,7 @@ import { updateDiskOperations } from './allowed-operations.ts';
 import { updateAllocation, removeDiskRecord } from './unfinished-disks.ts';
 import { withSrOperation, withVdiOperation } from './under-way.ts';
 import { assertVdiAllows, type Work } from './vdi-operations.ts';
-import { hostOfBoth, hostOfSr, srDirectory, vdiPath } from './vdi-path.ts';
+import { copyRoute, hostOfSr, srDirectory, vdiPath } from './vdi-path.ts';
 
 /** Largest disk: what a raw file and a 64-bit sector count bear is more, what anybody means is not. */
 const virtualSizeMaxBytes = 64 * 1024 ** 4;
@@ -51,23 +51,81 @@ export const inheritedByCopies = [
   'tags',
 ] as const satisfies readonly (keyof RecordOf<'VDI'>)[];
 
-/** A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or another that its host reaches. */
+/**
+ * Does something with the file of a disk on a host that reaches a repository: with the file itself, or with a copy in a
+ * repository between two hosts, which is removed afterwards.
+ * @throws XapiError as {@link copyRoute}
+ */
+async function withFileNear<T>(
+  work: Work,
+  from: Ref<'VDI'>,
+  target: Ref<'SR'>,
+  action: (host: Ref<'host'>, path: string) => Promise<T>,
+): Promise<T> {
+  const { db, disks } = work.xapi;
+  const source = db.get('VDI', from);
+  const { host, via } = copyRoute(db, source.SR, target, isLive(work.xapi));
+  const path = vdiPath(db, source, host);
+  if (via === undefined) return await action(host, path);
+  return await withSrOperation(work, via.sr, 'vdi_copy', async () => {
+    const fields = { name_label: source.name_label, virtual_size: source.virtual_size, SR: via.sr };
+    const staged = await disks.make(fields, host, (files, to) => files.copyImage(path, to));
+    try {
+      return await action(via.host, vdiPath(db, db.get('VDI', staged), via.host));
+    } finally {
+      await disks.abandon([staged]);
+    }
+  });
+}
+
+/**
+ * A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or in another one.
+ * @param own fields that the copy has beside those that it inherits
+ * @throws XapiError as {@link copyRoute}
+ */
 export async function makeCopy(
   work: Work,
   from: Ref<'VDI'>,
   operation: 'clone' | 'copy',
   sr?: Ref<'SR'>,
+  own: Partial<RecordOf<'VDI'>> = {},
 ): Promise<Ref<'VDI'>> {
   const { db, disks } = work.xapi;
-  const target = sr ?? db.get('VDI', from).SR;
+  const SR = sr ?? db.get('VDI', from).SR;
   return await withVdiOperation(work, from, operation, () =>
-    withSrOperation(work, target, `vdi_${operation}`, () => {
+    withSrOperation(work, SR, `vdi_${operation}`, () => {
       const source = db.get('VDI', from);
-      const host = hostOfBoth(db, source.SR, target, isLive(work.xapi));
-      const path = vdiPath(db, source, host);
-      const fields = Object.fromEntries(inheritedByCopies.map((name) => [name, source[name]]));
-      return disks.make({ ...fields, SR: target }, host, (files, to) => files.copyImage(path, to));
+      const fields = { ...Object.fromEntries(inheritedByCopies.map((name) => [name, source[name]])), ...own, SR };
+      return withFileNear(work, from, SR, (host, path) =>
+        disks.make(fields, host, (files, to) => files.copyImage(path, to)),
+      );
     }),
+  );
+}
+
+/**
+ * Makes a disk that is there what another one is; what it has more is zeros. It changes at once or not at all.
+ * @throws XapiError VDI_READONLY, VDI_TOO_SMALL [vdi, smallest size that would do], VDI_IN_USE; as {@link copyRoute}
+ */
+export async function copyInto(work: Work, from: Ref<'VDI'>, into: Ref<'VDI'>): Promise<void> {
+  const { db, hosts } = work.xapi;
+  const { read_only, virtual_size: size, SR } = db.get('VDI', into);
+  const { virtual_size: needed } = db.get('VDI', from);
+  if (read_only) throw new XapiError('VDI_READONLY', into);
+  if (size < needed) throw new XapiError('VDI_TOO_SMALL', into, String(needed));
+  await withVdiOperation(work, from, 'copy', () =>
+    withVdiOperation(work, into, 'blocked', () =>
+      withSrOperation(work, SR, 'vdi_copy', () =>
+        withFileNear(work, from, SR, (host, path) =>
+          hosts.onFiles(host, async (files) => {
+            const to = vdiPath(db, db.get('VDI', into), host);
+            await files.replaceImage(path, to, bytes(size));
+            const sizes = await files.stat(to);
+            if (sizes !== undefined) db.update('VDI', into, { physical_utilisation: sizes.usedBytes });
+          }),
+        ),
+      ),
+    ),
   );
 }
 

@@ -1,47 +1,74 @@
 /**
- * Moves a running VM to another host of its pool: its memory is saved to a repository that both hosts reach, and it goes
- * on from there. So it stands still for as long as that takes; its guest need not be able to migrate, only to suspend.
- * XAPI sends the memory while the guest runs: ocaml/xapi/xapi_vm_migrate.ml (`pool_migrate`).
+ * Moves a VM within its pool: to another host, its disks to other repositories, its interfaces to other networks. Of a
+ * running VM the memory is saved to a repository that both hosts reach, its disks are copied, and it goes on from there.
+ * So it stands still for as long as that takes; its guest need not be able to migrate, only to suspend.
+ * XAPI sends memory and disks while the guest runs: ocaml/xapi/xapi_vm_migrate.ml (`pool_migrate`, `migrate_send`).
  */
 import type { Ref } from '@xenolith/base';
 import type { Call } from '../call/call.ts';
 import { XapiError } from '../errors.ts';
+import { assertMovable, copyForMove, takePlaces, type MovedDisks } from '../storage/move-disk.ts';
+import { pbdOf } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
-import { assertCanBootHere } from './placement.ts';
+import { assertCanBootHere, assertReaches, noMoves, type Moves } from './placement.ts';
 import { resumeOn, suspend } from './power-work.ts';
 import { suspendSr } from './suspend-image.ts';
 
 /**
- * @throws XapiError why it could not run on the host (`assertCanBootHere`), before anything is done; VM_MIGRATE_FAILED
- *   [vm, source, destination, words] when no repository has place for the memory, or when it did not go on there: then it
- *   goes on where it was, or stays suspended when it cannot do that either
+ * @throws XapiError why it could not run on the host (`assertCanBootHere`), or a disk could not go, before anything is
+ *   done; VM_MIGRATE_FAILED [vm, source, destination, words] when no repository has place for the memory, or when it did
+ *   not go on there: then it goes on where it was, or stays suspended when it cannot do that either
  */
-export async function poolMigrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>): Promise<void> {
+export async function migrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>, moves: Moves = noMoves): Promise<void> {
   const { xapi } = call;
   const { db } = xapi;
   db.get('host', to);
-  const { resident_on: from } = db.get('VM', vm);
-  if (from === to) return;
-  assertCanMigrate(xapi, vm, from, to);
+  const { resident_on: from, power_state } = db.get('VM', vm);
+  const runs = power_state === 'Running';
+  if (runs && from === to && moves.disks.size + moves.networks.size === 0) return;
+  assertCanMigrate(xapi, vm, to, moves);
+  if (!runs) return await settle(xapi, await copyForMove(call, moves.disks), moves);
   await suspend(xapi, vm, to);
-  // Shut down hard meanwhile: then somebody wanted it so.
-  if (db.get('VM', vm).power_state !== 'Suspended') throw failed(vm, from, to, 'it was shut down on the way');
   try {
+    const copies = await copyForMove(call, moves.disks);
+    // Shut down hard meanwhile: then somebody wanted it so.
+    if (db.get('VM', vm).power_state !== 'Suspended') {
+      await xapi.disks.abandon([...copies.values()]);
+      throw failed(vm, from, to, 'it was shut down on the way');
+    }
+    await settle(xapi, copies, moves);
     await resumeOn(xapi, vm, to, { paused: false });
   } catch (error) {
     const back = await goBack(xapi, vm, from);
+    if (error instanceof XapiError && ['VM_MIGRATE_FAILED', 'TASK_CANCELLED'].includes(error.code)) throw error;
     throw failed(vm, from, to, `${String(error)}; ${back}`);
   }
+}
+
+/** The VM has its new disks and networks, in one commit. */
+async function settle(xapi: Xapi, copies: MovedDisks, { networks }: Moves): Promise<void> {
+  for (const [vif, network] of networks) xapi.db.update('VIF', vif, { network });
+  await takePlaces(xapi, copies);
 }
 
 const failed = (vm: Ref<'VM'>, from: Ref<'host'>, to: Ref<'host'>, words: string): XapiError =>
   new XapiError('VM_MIGRATE_FAILED', vm, from, to, words);
 
-/** @throws XapiError as {@link poolMigrate} */
-export function assertCanMigrate(xapi: Xapi, vm: Ref<'VM'>, from: Ref<'host'>, to: Ref<'host'>): void {
-  assertCanBootHere(xapi, vm, to);
-  if (suspendSr(xapi, vm, from, to) === undefined) {
+/** @throws XapiError as {@link migrate} */
+export function assertCanMigrate(xapi: Xapi, vm: Ref<'VM'>, to: Ref<'host'>, moves: Moves = noMoves): void {
+  const { db } = xapi;
+  const { power_state, resident_on: from, suspend_VDI } = db.get('VM', vm);
+  const runs = power_state === 'Running';
+  if (runs && from !== to) assertCanBootHere(xapi, vm, to, moves);
+  else assertReaches(xapi, vm, to, moves);
+  for (const [vdi, sr] of moves.disks) assertMovable(xapi, vdi, sr, vm);
+  if (runs && suspendSr(xapi, vm, from, to) === undefined) {
     throw failed(vm, from, to, 'there is no repository that both hosts reach, for its memory to go through');
+  }
+  // What it goes on from stays where it is.
+  const image = power_state === 'Suspended' ? db.find('VDI', suspend_VDI) : undefined;
+  if (image !== undefined && pbdOf(db, image.SR, to)?.currently_attached !== true) {
+    throw new XapiError('VM_REQUIRES_SR', vm, image.SR);
   }
 }
 

@@ -38,8 +38,11 @@ const table: Readonly<Partial<Record<VmOperation, readonly PowerState[]>>> = {
   unpause: ['Paused'],
   resume: ['Suspended'],
   resume_on: ['Suspended'],
+  send_sysrq: ['Running'],
+  send_trigger: ['Running'],
   pause: ['Running'],
   pool_migrate: ['Running'],
+  migrate_send: ['Halted', 'Running', 'Suspended'],
   suspend: ['Running'],
   clean_shutdown: ['Running'],
   clean_reboot: ['Running'],
@@ -82,7 +85,7 @@ describe('beside others', () => {
   const always = ['hard_shutdown', 'power_state_reset', 'get_boot_record', 'assert_operation_valid'];
   const hard = ['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy'];
   const copies = ['clone', 'copy'];
-  const stilling = ['snapshot', 'checkpoint', 'reverting', 'pool_migrate'];
+  const stilling = ['snapshot', 'checkpoint', 'reverting', 'pool_migrate', 'migrate_send'];
 
   test.each(alone.flatMap((operation) => alone.map((other) => [operation, other] as const)))(
     '%s while %s is under way',

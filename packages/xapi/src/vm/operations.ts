@@ -56,6 +56,9 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   changing_VCPUs: { states: halted, template: true },
   changing_VCPUs_live: { states: ['Running'] },
   pool_migrate: { states: ['Running'] },
+  migrate_send: { states: ['Halted', 'Running', 'Suspended'] },
+  send_sysrq: { states: ['Running'] },
+  send_trigger: { states: ['Running'] },
   pause: { states: ['Running'] },
   unpause: { states: ['Paused'] },
   suspend: { states: ['Running'] },
@@ -77,7 +80,7 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
 const hard: ReadonlySet<string> = new Set(['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy']);
 const together: ReadonlySet<string> = new Set(['clone', 'copy']);
 /** What a guest stands still for, or is on its way for. Another domain in its place would not, so here XAPI lets more through than we do. */
-const stilling: ReadonlySet<string> = new Set(['snapshot', 'checkpoint', 'reverting', 'pool_migrate']);
+const stilling: ReadonlySet<string> = new Set(['snapshot', 'checkpoint', 'reverting', 'pool_migrate', 'migrate_send']);
 
 /** Whether `operation` may begin while the others are under way. */
 export function allowedBeside(operation: VmOperation, underWay: readonly VmOperation[]): boolean {

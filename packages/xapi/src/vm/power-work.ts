@@ -12,6 +12,7 @@ import { withDevices } from '../storage/under-way.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Task } from '../task/tasks.ts';
+import { settleSeed } from './cloud-init.ts';
 import { cpupoolOn } from './cpupool-placement.ts';
 import { domainConfig } from './domain-config.ts';
 import { onNodes } from './numa-placement.ts';
@@ -21,13 +22,16 @@ import { parametersFor, readVcpusParams, schedulerOf } from './vcpus-params.ts';
 import { assertMemoryThere, keptTarget, startRange, withMemory } from './start-memory.ts';
 import { createSuspendVdi, forgetSuspendVdi, imageState, removeSuspendVdi } from './suspend-image.ts';
 
-/** Creates a VM's domain on a host. */
+/** Creates a VM's domain on a host, with the seed for cloud-init that its record asks for. */
 export async function startOn(
   xapi: Xapi,
   vm: Ref<'VM'>,
   host: Ref<'host'>,
   { paused, task }: { readonly paused: boolean; readonly task?: Task },
 ): Promise<void> {
+  // What refuses a start does so before anything is made for it.
+  domainConfig(xapi, vm, host);
+  await settleSeed(xapi, vm, host);
   const config = domainConfig(xapi, vm, host);
   const memory = { host, range: startRange(xapi, vm), task };
   const work = (placed: DomainConfig): Promise<void> =>

@@ -129,7 +129,7 @@ export const pool = {
     certificate_uninstall: { params: { name: 'string' }, result: 'void', role: 'pool-operator', async: true, published: 'george', deprecated: '1.290.0' },
     certificate_list: { params: {}, result: 'set(string)', role: 'pool-operator', async: true, published: 'george', deprecated: '1.290.0' },
     install_ca_certificate: { params: { name: 'string', cert: 'string' }, result: 'void', role: 'pool-operator', async: true, clientCert: true, published: '1.290.0', deprecated: '26.13.0' },
-    uninstall_ca_certificate: { params: { name: 'string' }, optional: { force: { type: 'bool', default: false } }, result: 'void', role: 'pool-operator', async: true, clientCert: true, published: '1.290.0', deprecated: '26.13.0' },
+    uninstall_ca_certificate: { params: { name: 'string' }, optional: { force: { type: 'bool', default: false, since: '24.35.0' } }, result: 'void', role: 'pool-operator', async: true, clientCert: true, published: '1.290.0', deprecated: '26.13.0' },
     crl_install: { params: { name: 'string', cert: 'string' }, result: 'void', role: 'pool-operator', async: true, published: 'george' },
     crl_uninstall: { params: { name: 'string' }, result: 'void', role: 'pool-operator', async: true, published: 'george' },
     crl_list: { params: {}, result: 'set(string)', role: 'pool-operator', async: true, published: 'george' },
@@ -156,7 +156,7 @@ export const pool = {
     remove_repository: { params: { self: 'ref(pool)', value: 'ref(Repository)' }, result: 'void', role: 'pool-operator', async: true, clientCert: true, published: '1.301.0' },
     sync_updates: {
       params: { self: 'ref(pool)', force: 'bool' },
-      optional: { token: { type: 'string', default: '' }, token_id: { type: 'string', default: '' }, username: { type: 'string', default: '' }, password: { type: 'string', default: '' } },
+      optional: { token: { type: 'string', default: '' }, token_id: { type: 'string', default: '' }, username: { type: 'string', default: '', since: '25.7.0' }, password: { type: 'string', default: '', since: '25.7.0' } },
       result: 'string',
       role: 'pool-operator',
       async: true,

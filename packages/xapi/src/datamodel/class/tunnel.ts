@@ -21,7 +21,7 @@ export const tunnel = {
   messages: {
     create: {
       params: { transport_PIF: 'ref(PIF)', network: 'ref(network)' },
-      optional: { protocol: { type: 'enum(tunnel_protocol)', default: 'gre' } },
+      optional: { protocol: { type: 'enum(tunnel_protocol)', default: 'gre', since: '1.250.0' } },
       result: 'ref(tunnel)',
       role: 'pool-operator',
       async: true,

@@ -173,7 +173,7 @@ export const VM = {
     snapshot: {
       help: 'Keeps the state of its disks under a name.',
       params: { vm: 'ref(VM)', new_name: 'string' },
-      optional: { ignore_vdis: { type: 'set(ref(VDI))', default: [] } },
+      optional: { ignore_vdis: { type: 'set(ref(VDI))', default: [], since: '21.4.0' } },
       result: 'ref(VM)',
       role: 'vm-power-admin',
       async: true,
@@ -284,7 +284,7 @@ export const VM = {
     maximise_memory: { help: 'The most memory it could have within a total.', params: { self: 'ref(VM)', total: 'int', approximate: 'bool' }, result: 'int', role: 'read-only', async: true, published: 'miami' },
     migrate_send: {
       params: { vm: 'ref(VM)', dest: 'map(string,string)', live: 'bool', vdi_map: 'map(ref(VDI),ref(SR))', vif_map: 'map(ref(VIF),ref(network))', options: 'map(string,string)' },
-      optional: { vgpu_map: { type: 'map(ref(VGPU),ref(GPU_group))', default: {} }, vdi_format_map: { type: 'map(ref(VDI),string)', default: {} } },
+      optional: { vgpu_map: { type: 'map(ref(VGPU),ref(GPU_group))', default: {} }, vdi_format_map: { type: 'map(ref(VDI),string)', default: {}, since: '26.14.0' } },
       result: 'ref(VM)',
       role: 'vm-power-admin',
       async: true,
@@ -376,7 +376,7 @@ export const VM = {
     set_actions_after_crash: { help: 'Sets what follows when it crashes.', params: { self: 'ref(VM)', value: 'enum(on_crash_behaviour)' }, result: 'void', role: 'vm-admin', async: true, published: 'rio' },
     set_domain_type: { help: 'Sets how it is virtualised.', params: { self: 'ref(VM)', value: 'enum(domain_type)' }, result: 'void', role: 'vm-admin', published: 'kolkata' },
     set_HVM_boot_policy: { params: { self: 'ref(VM)', value: 'string' }, result: 'void', role: 'vm-admin', published: 'rio', deprecated: 'kolkata' },
-    set_NVRAM_EFI_variables: { params: { self: 'ref(VM)', value: 'string' }, optional: { update: { type: 'enum(update_status)', default: 'unspecified' } }, result: 'void', role: 'local-root', hidden: true, published: 'naples' },
+    set_NVRAM_EFI_variables: { params: { self: 'ref(VM)', value: 'string' }, optional: { update: { type: 'enum(update_status)', default: 'unspecified', since: '26.12.0' } }, result: 'void', role: 'local-root', hidden: true, published: 'naples' },
     restart_device_models: { params: { self: 'ref(VM)' }, result: 'void', role: 'vm-power-admin', async: true, clientCert: true, errors: ['VM_BAD_POWER_STATE', 'OTHER_OPERATION_IN_PROGRESS', 'VM_IS_TEMPLATE', 'OPERATION_NOT_ALLOWED', 'VM_BAD_POWER_STATE'], prototyped: '23.30.0' },
     set_uefi_mode: { params: { self: 'ref(VM)', mode: 'enum(vm_uefi_mode)' }, result: 'string', role: 'pool-admin', async: true, prototyped: '24.17.0' },
     get_secureboot_readiness: { params: { self: 'ref(VM)' }, result: 'enum(vm_secureboot_readiness)', role: 'pool-admin', async: true, prototyped: '24.17.0' },
