@@ -1,10 +1,12 @@
 /** Real processes under the guard: on this machine, and through the shell that a control domain would give. */
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@xenolith/server';
 import { transportTo, type Transport } from '@xenolith/host';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startFakeDom0 } from '@xenolith/host/fake-dom0';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BenchError, BenchInterrupted } from './bench-error.ts';
 import type { Place, PlaceCommand } from './place.ts';
 import { hostPlace } from './host-place.ts';
@@ -24,9 +26,19 @@ const sh = (script: string, over: Partial<PlaceCommand> = {}): PlaceCommand => (
   ...over,
 });
 const shellOfHost = transportTo({ kind: 'local' }, systemClock);
+const dom0 = await startFakeDom0(() => 'hang');
+// As sshd does: the leader of a session of its own.
+dom0.stream = (command) => spawn('/bin/sh', ['-c', command], { detached: true });
+const overSsh = transportTo(dom0.address, systemClock);
+beforeAll(() => overSsh.open());
+afterAll(async () => {
+  await overSsh.close();
+  await dom0.close();
+});
 const places: readonly (readonly [string, (signal: AbortSignal) => Place])[] = [
   ['this machine', thisMachine],
   ['a host', (signal) => hostPlace('a host', shellOfHost, signal)],
+  ['a host over ssh', (signal) => hostPlace('a host over ssh', overSsh, signal)],
 ];
 /** The same, where every byte that is said comes by itself. */
 const slowShell = {

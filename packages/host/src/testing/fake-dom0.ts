@@ -150,7 +150,10 @@ function connectTo(child: ChildProcessWithoutNullStreams, channel: ServerChannel
   channel.pipe(child.stdin);
   child.stdout.pipe(channel, { end: false });
   child.stderr.pipe(channel.stderr, { end: false });
-  channel.on('close', () => child.stdout.destroy());
+  channel.on('close', () => {
+    child.stdin.end();
+    child.stdout.destroy();
+  });
   child.on('close', (code) => {
     channel.exit(code ?? 1);
     channel.end();
