@@ -127,6 +127,7 @@ export function describeRealXen(parts: readonly ConformancePart[]): () => LabHos
         guest,
         upText: GUEST_UP_MARKER,
         memoryMib: 128,
+        spareCards: [],
         random: systemRandom(),
         until,
         close: async () => {

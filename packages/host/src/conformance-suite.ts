@@ -32,6 +32,8 @@ export interface DriverHarness {
   readonly upText: string;
   /** What the guest's memory is. */
   readonly memoryMib: number;
+  /** Cards that the suite may make bridges and bonds of; none on a host that has none to spare. */
+  readonly spareCards: readonly string[];
   /** A source of uuids. */
   readonly random: Random;
   /**

@@ -25,6 +25,7 @@ describe('parseHostAddress', () => {
       'model:a1?nodes=4&memory=64G&seed=7',
       { kind: 'model', seed: 7, shape: { ...defaultModelShape, hostname: 'a1', nodes: 4, memoryBytes: 64 * gibBytes } },
     ],
+    ['model:?nics=3', { kind: 'model', seed: 1, shape: { ...defaultModelShape, networkCards: 3 } }],
   ])('%s', (text, expected) => {
     expect(parseHostAddress(text, { homeDirectory: '/home/me' })).toEqual({ ok: true, value: expected });
   });
@@ -52,6 +53,8 @@ describe('parseHostAddress', () => {
     ['model:?nodes=128&cores=128', 'option'],
     ['model:?memory=1G&dom0=2G', 'option'],
     ['model:?memory=lots', 'option'],
+    ['model:?nics=0', 'option'],
+    ['model:?nics=17', 'option'],
     ['model:a b', 'syntax'],
     ['model:-', 'hostname'],
   ])('refuses %j as %s', (text, code) => {

@@ -28,7 +28,7 @@ const userPattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
  * - `local:` this machine is the control domain;
  * - `ssh://user@name:port?identity=FILE&known_hosts=FILE` a control domain over SSH; user root, port 22, the user's
  *   own key files and known_hosts unless given; a path begins with `/` or `~/`;
- * - `model:NAME?nodes=2&sockets=1&cores=4&threads=1&memory=16G&dom0=1G&seed=1` a modelled host, every part optional.
+ * - `model:NAME?nodes=2&sockets=1&cores=4&threads=1&memory=16G&dom0=1G&nics=1&seed=1` a modelled host, every part optional.
  *
  * @param options.homeDirectory what `~/` stands for.
  */
@@ -66,6 +66,7 @@ export function formatHostAddress(address: HostAddress): string {
         threads: String(shape.threadsPerCore),
         memory: String(shape.memoryBytes),
         dom0: String(shape.dom0MemoryBytes),
+        ...(shape.networkCards === undefined ? {} : { nics: String(shape.networkCards) }),
         seed: String(address.seed),
       });
       return `model:${shape.hostname}?${query.toString()}`;
@@ -134,7 +135,16 @@ function parseModelAddress(text: string): Parsed {
   if (match === undefined) return problem('syntax', 'expected model:name?option=value');
   const hostname = match.name === undefined || match.name === '' ? defaultModelShape.hostname : match.name;
   if (!/^[0-9A-Za-z][0-9A-Za-z.-]{0,62}$/.test(hostname)) return problem('hostname', 'the host name is not one');
-  const query = parseQuery(match.query ?? '', ['nodes', 'sockets', 'cores', 'threads', 'memory', 'dom0', 'seed']);
+  const query = parseQuery(match.query ?? '', [
+    'nodes',
+    'sockets',
+    'cores',
+    'threads',
+    'memory',
+    'dom0',
+    'nics',
+    'seed',
+  ]);
   if (!query.ok) return query;
   const options = query.value;
   const counts = new Map<string, number>();
@@ -160,6 +170,8 @@ function parseModelAddress(text: string): Parsed {
     return problem('option', 'memory and dom0 are sizes such as 16G or 512M');
   }
   if (dom0MemoryBytes > memoryBytes) return problem('option', 'dom0 has more memory than the machine');
+  const nics = options.get('nics');
+  if (nics !== undefined && !/^(?:[1-9]|1[0-6])$/.test(nics)) return problem('option', 'nics is a number from 1 to 16');
   const seed = options.get('seed') ?? '1';
   if (!/^[0-9]{1,9}$/.test(seed)) return problem('option', 'seed is a number of at most nine digits');
   return ok({
@@ -173,6 +185,7 @@ function parseModelAddress(text: string): Parsed {
       threadsPerCore: count('threads'),
       memoryBytes,
       dom0MemoryBytes,
+      ...(nics === undefined ? {} : { networkCards: Number(nics) }),
     },
   });
 }

@@ -29,18 +29,20 @@ export interface NodeFacts {
   readonly distances: readonly number[];
 }
 
-/** A network interface of the control domain, or a bridge in it. */
+/** A network interface of the control domain, or a bond or bridge in it. */
 export interface InterfaceFacts {
   readonly name: string;
-  readonly kind: 'physical' | 'bridge';
+  readonly kind: 'physical' | 'bond' | 'bridge';
   /** Colon-separated lower-case hexadecimal; absent where the host does not say. */
   readonly mac?: string;
   readonly mtu?: number;
   readonly carrier?: boolean;
-  /** The bridge that this physical interface is a port of. */
+  /** The bridge that this interface is a port of. */
   readonly bridge?: string;
   /** It was made here ({@link HostNetworks.createBridge}), and is no network of its own. */
   readonly isMade?: true;
+  /** A card that the host itself does nothing with: it has no address, and is in no bridge, bond or VLAN but ours. */
+  readonly isSpare?: true;
   /** IPv4 addresses with their prefix length, `192.0.2.1/24`. */
   readonly ipv4: readonly string[];
 }
@@ -468,6 +470,8 @@ export interface ModelShape {
   readonly threadsPerCore: number;
   readonly memoryBytes: Bytes;
   readonly dom0MemoryBytes: Bytes;
+  /** One when absent; all but the first are spare. */
+  readonly networkCards?: number;
 }
 
 /**

@@ -4,14 +4,22 @@ import type { Hypervisor } from '@xenolith/hypervisor';
 import { bootableGuests } from '../bootable-guests.ts';
 import type { ModelCpupools } from './model-cpupools.ts';
 
-/** The one bridge that a modelled host boots with, with its one network card as a port. */
+/** The one bridge that a modelled host boots with, with its first network card as a port. */
 export const modelBridge = 'xenbr0';
 
-/** The interfaces that a modelled host boots with. */
-export const modelInterfaces = (mac: string): readonly InterfaceFacts[] => [
+/** The interfaces that a modelled host boots with; cards from the second one on are spare. */
+export const modelInterfaces = (mac: string, cards = 1): readonly InterfaceFacts[] => [
   { name: 'eth0', kind: 'physical', mac, mtu: 1500, carrier: true, bridge: modelBridge, ipv4: [] },
+  ...Array.from({ length: cards - 1 }, (_, index) => spareCard(mac, index + 1)),
   { name: modelBridge, kind: 'bridge', mac, mtu: 1500, carrier: true, ipv4: [] },
 ];
+
+/** A card whose address differs from the first one's in its last octet. */
+function spareCard(mac: string, index: number): InterfaceFacts {
+  const last = (Number.parseInt(mac.slice(-2), 16) + index) % 256;
+  const own = `${mac.slice(0, -2)}${last.toString(16).padStart(2, '0')}`;
+  return { name: `eth${index}`, kind: 'physical', mac: own, mtu: 1500, carrier: true, ipv4: [], isSpare: true };
+}
 
 /** What a modelled host says of itself. Versions say that it is the model; a CPU's make and speed are absent. */
 export function modelFacts(

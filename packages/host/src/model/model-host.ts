@@ -121,7 +121,7 @@ export class ModelHost {
     this.#random = new SeededRandom(seed);
     this.#identity = { systemUuid: randomUuid(this.#random), mac: localMac(this.#random) };
     this.#bootId = randomUuid(this.#random);
-    this.bridges = new ModelBridges(modelInterfaces(this.#identity.mac), (bridge) =>
+    this.bridges = new ModelBridges(modelInterfaces(this.#identity.mac, shape.networkCards), (bridge) =>
       [...this.#configs.values()].some(({ vifs }) => vifs.some((vif) => vif.bridge === bridge)),
     );
     for (const path of Object.values(guestFiles)) {

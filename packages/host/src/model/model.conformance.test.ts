@@ -13,7 +13,7 @@ describeHostDriver(
   'the model',
   () => {
     const clock = new ManualClock();
-    const host = new ModelHost({ ...defaultModelShape, memoryBytes: bytes(4 * gibBytes) }, 1, clock);
+    const host = new ModelHost({ ...defaultModelShape, memoryBytes: bytes(4 * gibBytes), networkCards: 4 }, 1, clock);
     return Promise.resolve({
       driver: new ModelDriver(host),
       byHand: {
@@ -26,6 +26,7 @@ describeHostDriver(
       guest: { ...guestFiles, cmdline: 'console=hvc0' },
       upText: ': up',
       memoryMib: 128,
+      spareCards: ['eth1', 'eth2', 'eth3'],
       random: new SeededRandom(1),
       until: async (what, condition) => {
         for (let step = 0; step < steps; step++) {

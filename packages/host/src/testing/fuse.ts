@@ -103,11 +103,13 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
   const { devices, memory, networks } = driver;
   const fusedNetworks: HostNetworks = {
     locksVifs: networks.locksVifs,
+    bondModes: networks.bondModes,
     interfaces: () => around(() => networks.interfaces()),
     createBridge: (bridge) => around(() => networks.createBridge(bridge)),
     removeBridge: (bridge) => around(() => networks.removeBridge(bridge)),
-    createVlan: (vlan) => around(() => networks.createVlan(vlan)),
-    removeVlan: (vlan) => around(() => networks.removeVlan(vlan)),
+    createUplink: (uplink) => around(() => networks.createUplink(uplink)),
+    removeUplink: (uplink) => around(() => networks.removeUplink(uplink)),
+    setAddresses: (bridge, addresses) => around(() => networks.setAddresses(bridge, addresses)),
   };
   const fusedDevices: HostDevices = {
     attachDisk: (domain, disk) => around(() => devices.attachDisk(domain, disk)),

@@ -7,13 +7,21 @@ import { readSections, scriptExit, scriptHead, section } from './host-script.ts'
 /** What is written on an interface that was made here (`ifalias`): nothing without it is ever removed. */
 export const madeHere = 'made by xenolith';
 
-/** The interfaces and bridges of the control domain, in two sections. */
+/** Where the kernel shows the interfaces of the control domain. */
+export const netDirectory = '/sys/class/net';
+
+/**
+ * The interfaces, bonds and bridges of the control domain, and its addresses, in two sections. The last field is `free` where no
+ * interface that was not made here is upon this one: a bridge that it is a port of, a bond, a VLAN.
+ */
 export const interfacesScript =
-  `${section('interfaces')}for d in /sys/class/net/*; do n=\${d##*/}; k=other; ` +
-  '[ -e "$d/device" ] && k=physical; [ -d "$d/bridge" ] && k=bridge; a=; m=; c=; b=; ' +
+  `${section('interfaces')}for d in ${netDirectory}/*; do n=\${d##*/}; k=other; ` +
+  '[ -e "$d/device" ] && k=physical; [ -d "$d/bonding" ] && k=bond; [ -d "$d/bridge" ] && k=bridge; a=; m=; c=; b=; ' +
   '{ read -r a <"$d/address"; read -r m <"$d/mtu"; read -r c <"$d/carrier"; } 2>/dev/null; ' +
-  'b=$(readlink "$d/brport/bridge"); l=; read -r l <"$d/ifalias" 2>/dev/null; echo "$n|$k|$a|$m|$c|${b##*/}|$l"; done; ' +
-  `${section('ipv4')}ip -o -4 addr show 2>/dev/null; `;
+  'b=$(readlink "$d/brport/bridge"); l=; read -r l <"$d/ifalias" 2>/dev/null; f=free; for u in "$d"/upper_*; do ' +
+  `[ -e "$u" ] || continue; x=; read -r x <"$u/ifalias" 2>/dev/null; [ "$x" = '${madeHere}' ] || f=; done; ` +
+  'echo "$n|$k|$a|$m|$c|${b##*/}|$l|$f"; done; ' +
+  `${section('addresses')}ip -o addr show 2>/dev/null; `;
 
 /**
  * Everything about a host in one command: `xl info -n`, then what the control domain's /proc, /sys and `ip` say. All but
@@ -65,7 +73,7 @@ export function readFacts(output: string): HostFacts {
       memoryFreeBytes: fromMib(row.memfreeMib),
       distances: row.distances,
     })),
-    interfaces: readInterfaces(sections.get('interfaces') ?? '', sections.get('ipv4') ?? ''),
+    interfaces: readInterfaces(sections.get('interfaces') ?? '', sections.get('addresses') ?? ''),
     guests: (sections.get('guest') ?? '').trim() === 'yes' ? bootableGuests : [],
     ...(info.cpuMhz === undefined ? {} : { cpuMhz: info.cpuMhz }),
     ...(info.hwCaps.length === 0 ? {} : { hwCaps: info.hwCaps.join(':') }),
@@ -109,15 +117,18 @@ function readCpuInfo(text: string): ReadonlyMap<string, string> {
 /** Reads what {@link interfacesScript} printed: its two sections. */
 export function readInterfaces(text: string, addressText: string): readonly InterfaceFacts[] {
   const addresses = new Map<string, string[]>();
+  const addressed = new Set<string>();
   for (const line of addressText.split('\n')) {
-    const match = /^\d+:\s+(\S+)\s+inet\s+(\d+(?:\.\d+){3}\/\d+)\s/.exec(line);
+    const match = /^\d+:\s+(\S+)\s+(inet6?)\s+([0-9a-f:.]+\/\d+)\s(.*)/i.exec(line);
     if (match === null) continue;
-    const [, name = '', address = ''] = match;
-    addresses.set(name, [...(addresses.get(name) ?? []), address]);
+    const [, name = '', family, address = '', rest = ''] = match;
+    // Every interface that is up has a link-local one.
+    if (family === 'inet' || rest.includes('scope global')) addressed.add(name);
+    if (family === 'inet') addresses.set(name, [...(addresses.get(name) ?? []), address]);
   }
   return text.split('\n').flatMap((line) => {
-    const [name = '', kind, mac = '', mtu = '', carrier = '', bridge = '', alias = ''] = line.split('|');
-    if (name === '' || (kind !== 'physical' && kind !== 'bridge')) return [];
+    const [name = '', kind, mac = '', mtu = '', carrier = '', bridge = '', alias = '', free] = line.split('|');
+    if (name === '' || (kind !== 'physical' && kind !== 'bond' && kind !== 'bridge')) return [];
     return {
       name,
       kind,
@@ -127,6 +138,7 @@ export function readInterfaces(text: string, addressText: string): readonly Inte
       ...(/^[01]$/.test(carrier) ? { carrier: carrier === '1' } : {}),
       ...(bridge === '' ? {} : { bridge }),
       ...(alias === madeHere ? { isMade: true as const } : {}),
+      ...(kind === 'physical' && free === 'free' && !addressed.has(name) ? { isSpare: true as const } : {}),
     };
   });
 }

@@ -35,11 +35,19 @@ processor\t: 0
 vendor_id\t: GenuineIntel
 
 @xenolith interfaces
-eth0|physical|52:54:00:00:01:01|1500|1|xenbr0
-lo|other|00:00:00:00:00:00|65536|1|
-xenbr0|bridge|52:54:00:00:01:01|1500|0|
+bond0|bond|52:54:00:00:01:05|1500|1|xapi0|made by xenolith|free
+eth0|physical|52:54:00:00:01:01|1500|1|xenbr0||
+eth1|physical|52:54:00:00:01:02|1500|1|||free
+eth2|physical|52:54:00:00:01:03|1500|1|||free
+eth3|physical|52:54:00:00:01:04|1500|1|||free
+eth4|physical|52:54:00:00:01:05|1500|1|||
+lo|other|00:00:00:00:00:00|65536|1|||free
+xenbr0|bridge|52:54:00:00:01:01|1500|0|||free
 
-@xenolith ipv4
+@xenolith addresses
+4: eth1    inet6 fe80::5054:ff:fe00:102/64 scope link \\       valid_lft forever preferred_lft forever
+5: eth2    inet6 2001:db8::3/64 scope global \\       valid_lft forever preferred_lft forever
+6: eth3    inet 169.254.1.1/16 scope link eth3\\       valid_lft forever preferred_lft forever
 3: xenbr0    inet 192.0.2.1/24 scope global xenbr0\\       valid_lft forever preferred_lft forever
 
 @xenolith uuid
@@ -164,11 +172,18 @@ describe('the xl driver', () => {
       bootId: '5f2c8e4e-2d7a-4d3b-9e0c-0f8a4f5f7c11',
       cpuVendor: 'GenuineIntel',
       interfaces: [
+        { name: 'bond0', kind: 'bond', bridge: 'xapi0', isMade: true },
         { name: 'eth0', kind: 'physical', bridge: 'xenbr0', carrier: true },
+        { name: 'eth1', kind: 'physical', isSpare: true },
+        { name: 'eth2', kind: 'physical' },
+        { name: 'eth3', kind: 'physical', ipv4: ['169.254.1.1/16'] },
+        { name: 'eth4', kind: 'physical' },
         { name: 'xenbr0', kind: 'bridge', ipv4: ['192.0.2.1/24'], carrier: false },
       ],
       guests: [{ type: 'pv' }, { type: 'pvh' }],
     });
+    const { interfaces } = await driver.connect();
+    expect(interfaces.filter(({ isSpare }) => isSpare).map(({ name }) => name)).toEqual(['eth1']);
     await told('figures');
     expect(news.map(({ kind }) => kind)).toEqual(['alive', 'domains', 'figures']);
     expect(news[1]).toMatchObject({

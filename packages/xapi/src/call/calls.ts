@@ -1,13 +1,14 @@
 /** Every call that has behaviour of its own, by class. */
 import type { ClassName } from '../datamodel/types.ts';
 import type { CallsOf } from './call.ts';
+import { bondCalls } from './bond.ts';
 import { cpupoolCalls } from './cpupool.ts';
 import { hostFigureCalls, vmFigureCalls } from './data-sources.ts';
 import { eventCalls } from './event.ts';
 import { hostCalls } from './host.ts';
 import { messageCalls } from './message.ts';
 import { networkCalls } from './network.ts';
-import { pifCalls, poolVlanCalls, vlanCalls } from './pif.ts';
+import { hostPifCalls, pifCalls, poolVlanCalls, vlanCalls } from './pif.ts';
 import { poolCalls } from './pool.ts';
 import { roleCalls } from './role.ts';
 import { secretCalls } from './secret.ts';
@@ -25,6 +26,7 @@ import { vmCalls } from './vm.ts';
 import { vmssCalls } from './vmss.ts';
 
 export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
+  Bond: bondCalls,
   PBD: pbdCalls,
   PIF: pifCalls,
   SR: { ...srCalls, ...newBlobCalls.SR },
@@ -39,7 +41,7 @@ export const calls: { readonly [C in ClassName]?: CallsOf<C> } = {
   blob: blobCalls,
   cpupool: cpupoolCalls,
   event: eventCalls,
-  host: { ...hostCalls, ...hostMigrateCalls, ...hostFigureCalls, ...newBlobCalls.host },
+  host: { ...hostCalls, ...hostMigrateCalls, ...hostFigureCalls, ...hostPifCalls, ...newBlobCalls.host },
   message: messageCalls,
   network: { ...networkCalls, ...newBlobCalls.network },
   pool: { ...poolCalls, ...poolVlanCalls, ...newBlobCalls.pool },

@@ -1,32 +1,36 @@
 /**
- * Calls of the interfaces of hosts, and of VLANs on them. Hardware is the host's own: it is known here, and VLANs are
- * made on it, but its addresses and its state are left to the host. XAPI: ocaml/xapi/xapi_pif.ml, xapi_vlan.ml.
+ * Calls of the interfaces of hosts, and of VLANs on them. A card that the host itself uses is its own: it is known here, and VLANs
+ * are made on it, but its addresses and its state are left to the host. XAPI: ocaml/xapi/xapi_pif.ml, xapi_vlan.ml.
  */
 import { nullRef, type Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
-import { updateInterfaces } from '../host/host-records.ts';
-import { pifOn, plugVlan, unplugVlan } from '../network/bridges.ts';
+import { isOutcomeKnown } from '../host-error.ts';
+import { assertIpv4, assertIpv6 } from '../network/addresses.ts';
+import { updateInterfaces } from '../network/interface-records.ts';
+import { isBonded, pifOn, plugPif, setAddresses, unplugPif } from '../network/pifs.ts';
 import type { Xapi } from '../xapi.ts';
 import type { CallsOf } from './call.ts';
 
 const tagMax = 4094;
 
-/** @throws XapiError PIF_UNMANAGED for hardware: it is the host's own */
-function tagged(xapi: Xapi, self: Ref<'PIF'>): RecordOf<'PIF'> {
+/** @throws XapiError PIF_UNMANAGED for what is the host's own */
+function managedPif(xapi: Xapi, self: Ref<'PIF'>): RecordOf<'PIF'> {
   const pif = xapi.db.get('PIF', self);
   if (!pif.managed) throw new XapiError('PIF_UNMANAGED', self);
   return pif;
 }
 
-/** Refuses to drop an interface that something is built on. @throws XapiError PIF_VLAN_STILL_EXISTS, PIF_IS_MANAGEMENT_INTERFACE */
+/** Refuses to drop an interface that something is built on. @throws XapiError PIF_ALREADY_BONDED, PIF_VLAN_STILL_EXISTS, PIF_IS_MANAGEMENT_INTERFACE */
 function assertFree(xapi: Xapi, self: Ref<'PIF'>): void {
   const { management, VLAN_slave_of } = xapi.db.get('PIF', self);
+  if (isBonded(xapi.db, self)) throw new XapiError('PIF_ALREADY_BONDED', self);
   if (management) throw new XapiError('PIF_IS_MANAGEMENT_INTERFACE', self);
   if (VLAN_slave_of.length > 0) throw new XapiError('PIF_VLAN_STILL_EXISTS', self);
 }
 
-function dropPif({ db }: Xapi, self: Ref<'PIF'>): void {
+/** Removes the record of an interface, with its figures. */
+export function dropPif({ db }: Xapi, self: Ref<'PIF'>): void {
   const { metrics } = db.get('PIF', self);
   db.destroy('PIF', self);
   db.destroy('PIF_metrics', metrics);
@@ -39,6 +43,7 @@ function createVlan(xapi: Xapi, on: Ref<'PIF'>, tag: number, network: Ref<'netwo
   const { managed, bridge, PIFs } = db.get('network', network);
   if (!Number.isInteger(tag) || tag < 1 || tag > tagMax) throw new XapiError('VLAN_TAG_INVALID', String(tag));
   if (parent.VLAN >= 0) throw new XapiError('PIF_IS_VLAN', on);
+  if (isBonded(db, on)) throw new XapiError('CANNOT_ADD_VLAN_TO_BOND_SLAVE', on);
   if (!managed) throw new XapiError('NETWORK_UNMANAGED', network);
   const onHost = db.get('host', parent.host).PIFs.map((pif) => [pif, db.get('PIF', pif)] as const);
   const same = onHost.find(([, { device, VLAN }]) => device === parent.device && VLAN === tag);
@@ -74,7 +79,7 @@ const isThere = ({ db, hosts }: Xapi, bridge: string): boolean =>
 async function destroyVlan(xapi: Xapi, vlan: Ref<'VLAN'>): Promise<void> {
   const { db } = xapi;
   const { untagged_PIF } = db.get('VLAN', vlan);
-  if (db.get('PIF', untagged_PIF).currently_attached) await unplugVlan(xapi, untagged_PIF);
+  if (db.get('PIF', untagged_PIF).currently_attached) await unplugPif(xapi, untagged_PIF);
   if (!db.has('VLAN', vlan)) return;
   db.destroy('VLAN', vlan);
   dropPif(xapi, untagged_PIF);
@@ -82,8 +87,8 @@ async function destroyVlan(xapi: Xapi, vlan: Ref<'VLAN'>): Promise<void> {
 
 /** @throws XapiError PIF_IS_PHYSICAL for what is no VLAN */
 function vlanOf(xapi: Xapi, self: Ref<'PIF'>): Ref<'VLAN'> {
-  const { VLAN_master_of, physical } = xapi.db.get('PIF', self);
-  if (physical) throw new XapiError('PIF_IS_PHYSICAL', self);
+  const { VLAN_master_of, VLAN } = xapi.db.get('PIF', self);
+  if (VLAN < 0) throw new XapiError('PIF_IS_PHYSICAL', self);
   return VLAN_master_of;
 }
 
@@ -92,7 +97,7 @@ export const pifCalls = {
     xapi.db.get('host', host);
     updateInterfaces(xapi, host, await xapi.hosts.onNetworks(host, (networks) => networks.interfaces()));
   },
-  introduce: async ({ xapi }, { host, MAC, device }) => {
+  introduce: async ({ xapi }, { host, MAC, device, managed }) => {
     const { db, hosts } = xapi;
     const mac = MAC.toLowerCase();
     if (!/^(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5})?$/.test(mac)) throw new XapiError('MAC_INVALID', MAC);
@@ -116,25 +121,44 @@ export const pifCalls = {
       const { VLAN, device: name } = db.get('PIF', pif);
       return VLAN < 0 && name === found.name;
     });
+    if (made !== undefined && !managed) db.update('PIF', made, { managed });
     return made ?? nullRef<'PIF'>();
   },
-  forget: ({ xapi }, { self }) => {
-    const { physical } = xapi.db.get('PIF', self);
+  forget: async ({ xapi }, { self }) => {
+    const { physical, managed, currently_attached } = xapi.db.get('PIF', self);
     if (!physical) throw new XapiError('PIF_IS_NOT_PHYSICAL', self);
     assertFree(xapi, self);
-    dropPif(xapi, self);
+    if (managed && currently_attached) await unplugPif(xapi, self);
+    if (xapi.db.has('PIF', self)) dropPif(xapi, self);
   },
   plug: async ({ xapi }, { self }) => {
-    if (!tagged(xapi, self).currently_attached) await plugVlan(xapi, self);
+    if (!managedPif(xapi, self).currently_attached) await plugPif(xapi, self);
   },
   unplug: async ({ xapi }, { self }) => {
-    const { disallow_unplug, currently_attached } = tagged(xapi, self);
+    const { disallow_unplug, currently_attached, management } = managedPif(xapi, self);
+    if (management && currently_attached) throw new XapiError('PIF_IS_MANAGEMENT_INTERFACE', self);
     if (disallow_unplug) throw new XapiError('PIF_DOES_NOT_ALLOW_UNPLUG', self);
-    if (currently_attached) await unplugVlan(xapi, self);
+    if (currently_attached) await unplugPif(xapi, self);
   },
   set_disallow_unplug: ({ xapi }, { self, value }) => xapi.db.update('PIF', self, { disallow_unplug: value }),
-  reconfigure_ip: ({ xapi }, { self }) => refuseAddress(xapi, self),
-  reconfigure_ipv6: ({ xapi }, { self }) => refuseAddress(xapi, self),
+  reconfigure_ip: async ({ xapi }, { self, mode, IP, netmask, gateway, DNS }) => {
+    managedPif(xapi, self);
+    assertIpv4(mode, { IP, netmask, gateway });
+    if (mode === 'DHCP') refuseMode('PIF.reconfigure_ip', mode);
+    const fixed = mode === 'None' ? { IP: '', netmask: '', gateway: '' } : { IP, netmask, gateway };
+    await configure(xapi, self, { ip_configuration_mode: mode, ...fixed, ...(DNS === '' ? {} : { DNS }) });
+  },
+  reconfigure_ipv6: async ({ xapi }, { self, mode, IPv6, gateway, DNS }) => {
+    managedPif(xapi, self);
+    assertIpv6(mode, { IPv6, gateway });
+    if (mode === 'DHCP' || mode === 'Autoconf') refuseMode('PIF.reconfigure_ipv6', mode);
+    const fixed = mode === 'None' ? { IPv6: [], ipv6_gateway: '' } : { IPv6: [IPv6], ipv6_gateway: gateway };
+    await configure(xapi, self, { ipv6_configuration_mode: mode, ...fixed, ...(DNS === '' ? {} : { DNS }) });
+  },
+  set_primary_address_type: ({ xapi }, { self, primary_address_type }) => {
+    if (managedPif(xapi, self).management) throw new XapiError('PIF_IS_MANAGEMENT_INTERFACE', self);
+    xapi.db.update('PIF', self, { primary_address_type });
+  },
   create_VLAN: ({ xapi }, { device, network, host, VLAN }) => {
     const { db } = xapi;
     const parent = db.get('host', host).PIFs.find((pif) => {
@@ -147,10 +171,30 @@ export const pifCalls = {
   destroy: ({ xapi }, { self }) => destroyVlan(xapi, vlanOf(xapi, self)),
 } as const satisfies CallsOf<'PIF'>;
 
-/** Addresses are the host's own on its hardware, and what is tagged has none here. */
-function refuseAddress(xapi: Xapi, self: Ref<'PIF'>): never {
-  tagged(xapi, self);
-  throw new XapiError('NOT_IMPLEMENTED', 'PIF.reconfigure_ip: VLANs carry the traffic of guests, not of hosts');
+/** Nobody asks for an address, and routers of the guests' networks are not believed. @throws XapiError NOT_IMPLEMENTED */
+function refuseMode(method: string, mode: string): never {
+  throw new XapiError('NOT_IMPLEMENTED', `${method}: ${mode}: addresses are given, not asked for`);
+}
+
+/**
+ * Gives an interface its addresses, on its host too when it is up. The record is as before when that cannot be.
+ * @throws XapiError PIF_ALREADY_BONDED, PIF_CONFIGURATION_ERROR
+ */
+async function configure(xapi: Xapi, self: Ref<'PIF'>, fields: Partial<RecordOf<'PIF'>>): Promise<void> {
+  const { db } = xapi;
+  const before = db.get('PIF', self);
+  if (isBonded(db, self)) throw new XapiError('PIF_ALREADY_BONDED', self);
+  db.update('PIF', self, fields);
+  if (!before.currently_attached) return;
+  // Said first, as of what is up: the host has it after its next boot too.
+  await db.durable();
+  try {
+    await setAddresses(xapi, self);
+  } catch (error) {
+    const old = Object.fromEntries(Object.keys(fields).map((name) => [name, before[name as keyof RecordOf<'PIF'>]]));
+    if (isOutcomeKnown(error) && db.has('PIF', self)) db.update('PIF', self, old);
+    throw error;
+  }
 }
 
 export const vlanCalls = {
@@ -172,7 +216,7 @@ async function createEverywhere(
     for (const vlan of made) {
       const { untagged_PIF } = db.get('VLAN', vlan);
       // A host that does not answer makes it when it does, or when a VM needs it there.
-      if (xapi.hosts.isLive(db.get('PIF', untagged_PIF).host)) await plugVlan(xapi, untagged_PIF);
+      if (xapi.hosts.isLive(db.get('PIF', untagged_PIF).host)) await plugPif(xapi, untagged_PIF);
     }
   } catch (error) {
     for (const vlan of made) await destroyVlan(xapi, vlan).catch(() => undefined);
@@ -197,3 +241,13 @@ export const poolVlanCalls = {
     return createEverywhere(xapi, devicesCalled(xapi, device), network, VLAN);
   },
 } as const satisfies CallsOf<'pool'>;
+
+/** Which interface a host is managed by. */
+export const hostPifCalls = {
+  get_management_interface: ({ xapi }, { host }) => {
+    const { db } = xapi;
+    const found = db.get('host', host).PIFs.find((pif) => db.get('PIF', pif).management);
+    if (found === undefined) throw new XapiError('HOST_HAS_NO_MANAGEMENT_IP');
+    return found;
+  },
+} as const satisfies CallsOf<'host'>;

@@ -34,7 +34,7 @@ export function randomMac(random: Random): string {
 const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
 /** A MAC address as records have it: unicast, not all zeros. @throws XapiError MAC_INVALID */
-function checkedMac(given: string): string {
+export function checkedMac(given: string): string {
   const mac = given.toLowerCase();
   const isMulticast = (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
   if (!macPattern.test(mac) || isMulticast || mac === '00:00:00:00:00:00') throw new XapiError('MAC_INVALID', given);

@@ -19,6 +19,7 @@ const noClustering = 'there is no cluster of hosts (GFS2)';
 const noTraces = 'nothing is traced';
 const noRates = 'calls are not limited by rate; their number at once is bounded';
 const hostSystem = "the host's own operating system is its administrator's";
+const ownWay = 'a host is reached by the address that it was added with; the interface that has it is never touched';
 const noRedoLog = 'the database is durable at every answer by itself';
 const noCache = 'there is no IntelliCache';
 const deprecated = 'deprecated in XAPI, which has no use for it either';
@@ -96,7 +97,7 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     disable_repository_proxy: patching,
     configure_update_sync: patching,
     set_update_sync_enabled: patching,
-    management_reconfigure: hostSystem,
+    management_reconfigure: ownWay,
     send_test_post: 'nothing is sent to anybody',
     set_igmp_snooping_enabled: 'networks are bridges of Linux; there is no virtual switch to control',
     add_to_guest_agent_config: 'there is no agent in guests that would read it',
@@ -175,8 +176,8 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     license_add: noLicence,
     license_remove: noLicence,
     syslog_reconfigure: hostSystem,
-    management_reconfigure: hostSystem,
-    management_disable: hostSystem,
+    management_reconfigure: ownWay,
+    management_disable: ownWay,
     set_hostname_live: hostSystem,
     restart_agent: 'a host has no agent: the manager reaches it over SSH',
     get_system_status_capabilities: 'there is no status report',
@@ -188,7 +189,7 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     set_https_only: onePort,
     prepare_for_poweroff: internal,
     shutdown_agent: 'a host has no agent: the manager reaches it over SSH',
-    local_management_reconfigure: hostSystem,
+    local_management_reconfigure: ownWay,
     reset_networking: hostSystem,
     apply_updates: patching,
     refresh_pack_info: patching,
@@ -229,12 +230,11 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
     configure_ipv6: 'guests are told their addresses by their network or by cloud-init',
   },
   PIF: {
-    '*': "hardware is the host's own: its addresses and properties are set there",
+    '*': 'what a card computes itself (gro) is set on its host',
     pool_introduce: internal,
     db_introduce: 'PIF.introduce and PIF.scan ask the host',
     db_forget: 'PIF.forget does it',
   },
-  Bond: { '*': "hardware is the host's own: a bond that was made there serves like a card" },
   VLAN: { '*': internal },
   SR: {
     '*': 'no figures of repositories are looked at but those in their records',
@@ -256,7 +256,7 @@ export const notImplementedReasons: Readonly<Record<string, Readonly<Record<stri
   VBD: { '*': 'what writes to a disk is stopped by unplugging it or pausing the VM' },
   VTPM: { '*': 'there is no virtual TPM' },
   console: { '*': 'consoles come and go with their VMs' },
-  tunnel: { '*': 'networks are bridges of Linux; there are no tunnels between them' },
+  tunnel: { '*': 'tunnels need Open vSwitch; networks are bridges of Linux' },
   network_sriov: { '*': 'devices are not handed to guests here' },
   PCI: { '*': 'devices are not handed to guests here' },
   PGPU: { '*': noGpu },

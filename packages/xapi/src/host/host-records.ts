@@ -5,7 +5,8 @@ import { bootIdKey } from './host-cpupools.ts';
 import { edition } from '../pool/licence.ts';
 import { disksMax } from '../vm/disk-places.ts';
 import { vifsMax } from '../call/vif.ts';
-import type { BootableGuest, HostFacts, InterfaceFacts } from '../host-driver.ts';
+import type { BootableGuest, HostFacts } from '../host-driver.ts';
+import { updateInterfaces } from '../network/interface-records.ts';
 import { ensureSm } from '../storage/sm.ts';
 import { newVmRecord, vcpusMax } from '../vm/new-vm.ts';
 import type { Xapi } from '../xapi.ts';
@@ -155,50 +156,6 @@ function createControlDomain(xapi: Xapi, host: Ref<'host'>, facts: HostFacts): v
   db.update('host', host, { control_domain: vm });
 }
 
-/** A PIF for each physical interface and a network for each bridge; a bridge of one name is one network of the pool. */
-export function updateInterfaces(xapi: Xapi, host: Ref<'host'>, interfaces: readonly InterfaceFacts[]): void {
-  const { db } = xapi;
-  for (const bridge of interfaces.filter((item) => item.kind === 'bridge' && item.isMade !== true))
-    networkOfBridge(xapi, bridge.name);
-  const known = new Set(db.get('host', host).PIFs.map((pif) => db.get('PIF', pif).device));
-  for (const item of interfaces) {
-    if (item.kind !== 'physical' || known.has(item.name)) continue;
-    const ipv4 = item.ipv4[0]?.split('/') ?? [];
-    db.create('PIF', {
-      host,
-      device: item.name,
-      network: networkOfBridge(xapi, item.bridge ?? `xenbr-${item.name}`),
-      MAC: item.mac ?? '',
-      MTU: item.mtu ?? 1500,
-      VLAN: -1,
-      physical: true,
-      managed: false,
-      currently_attached: true,
-      management: ipv4.length > 0 && known.size === 0,
-      ip_configuration_mode: ipv4.length > 0 ? 'Static' : 'None',
-      IP: ipv4[0] ?? '',
-      netmask: netmask(Number(ipv4[1] ?? 0)),
-      metrics: db.create('PIF_metrics', { carrier: item.carrier ?? false, device_name: item.name }),
-    });
-  }
-}
-
-/** A prefix length as a dotted mask; nothing for 0. */
-function netmask(prefix: number): string {
-  if (prefix === 0) return '';
-  return [0, 8, 16, 24].map((skip) => 256 - 2 ** (8 - Math.min(8, Math.max(0, prefix - skip)))).join('.');
-}
-
-function networkOfBridge(xapi: Xapi, bridge: string): Ref<'network'> {
-  for (const [ref, network] of xapi.db.all('network')) if (network.bridge === bridge) return ref;
-  return xapi.db.create('network', {
-    name_label: `Pool-wide network on ${bridge}`,
-    bridge,
-    MTU: 1500,
-    managed: true,
-  });
-}
-
 /** The local file repository of a host; made the first time it joins. */
 export function createLocalSr(
   xapi: Xapi,
@@ -287,6 +244,8 @@ export function destroyHostRecords(xapi: Xapi, host: Ref<'host'>): void {
   const record = db.get('host', host);
   const vlans = [...db.all('VLAN')].filter(([, { tagged_PIF }]) => record.PIFs.includes(tagged_PIF));
   for (const [vlan] of vlans) db.destroy('VLAN', vlan);
+  const bonds = [...db.all('Bond')].filter(([, { master }]) => record.PIFs.includes(master));
+  for (const [bond] of bonds) db.destroy('Bond', bond);
   for (const pif of record.PIFs) {
     const { metrics } = db.get('PIF', pif);
     db.destroy('PIF', pif);

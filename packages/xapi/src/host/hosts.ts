@@ -19,7 +19,8 @@ import {
 } from '../host-driver.ts';
 import type { HostNetworks } from '../host-networks.ts';
 import type { CpupoolInfo, HostScheduling } from '../host-scheduling.ts';
-import { removeUnused, restoreVlans } from '../network/bridges.ts';
+import { removeUnused } from '../network/bridges.ts';
+import { restorePifs } from '../network/pifs.ts';
 import { updateDeviceOperations, updateOperationsAt, updateStorageOperations } from '../storage/allowed-operations.ts';
 import { lookAtStorage } from '../storage/scan.ts';
 import type { Task } from '../task/tasks.ts';
@@ -251,7 +252,7 @@ export class Hosts {
     this.#figures(host, facts);
     this.#setLive(host, true);
     void lookAtStorage(this.#xapi, host);
-    void restoreVlans(this.#xapi, host);
+    void restorePifs(this.#xapi, host);
   }
 
   #dead(host: Ref<'host'>, connected: Connected, reason: string): void {

@@ -20,7 +20,8 @@ function isIpv6(text: string): boolean {
   return isFull && groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group));
 }
 
-const isAddress: Readonly<Record<IpVersion, (text: string) => boolean>> = {
+/** Whether a text is an address of that kind, without a prefix length. */
+export const isAddress: Readonly<Record<IpVersion, (text: string) => boolean>> = {
   ipv4: (text) => ipv4.test(text),
   ipv6: isIpv6,
 };
