@@ -12,6 +12,8 @@ export const knownCommands = JSON.parse(
   readFileSync(new URL('../fixtures/xe/commands.json', import.meta.url), 'utf8'),
 ) as readonly Known[];
 
+const newBond = 'bond-create network-uuid=$lan pif-uuids=$card1,$card2 mode=active-backup';
+
 /** What a key is given, unless the command says otherwise. */
 const samples: Readonly<Record<string, string>> = {
   'vm-uuid': '$spare',
@@ -145,9 +147,22 @@ const own: Readonly<Record<string, readonly string[]>> = {
   'network-destroy': ['network-destroy uuid=$lan'],
   'vlan-destroy': ['vlan-create pif-uuid=$pif vlan=7 network-uuid=$lan', 'vlan-destroy uuid=$a'],
   'tunnel-destroy': ['tunnel-create pif-uuid=$pif network-uuid=$lan', 'tunnel-destroy uuid=$a'],
-  'bond-set-mode': ['bond-set-mode uuid=$bond mode=lacp'],
-  'pif-reconfigure-ip': ['pif-reconfigure-ip uuid=$pif mode=DHCP'],
-  'pif-reconfigure-ipv6': ['pif-reconfigure-ipv6 uuid=$pif mode=DHCP'],
+  'bond-create': [newBond, 'bond-param-list uuid=$a'],
+  'bond-destroy': [newBond, 'bond-destroy uuid=$a'],
+  'bond-set-mode': [newBond, 'bond-set-mode uuid=$a mode=lacp', 'bond-param-get uuid=$a param-name=properties'],
+  'pif-plug': ['pif-plug uuid=$card1', 'pif-list device=eth1 params=currently-attached,network-uuid'],
+  'pif-unplug': ['pif-plug uuid=$card1', 'pif-unplug uuid=$card1'],
+  'pif-forget': ['pif-forget uuid=$card1'],
+  'pif-introduce': ['pif-forget uuid=$card1', 'pif-introduce host-uuid=$host1 device=eth1'],
+  'pif-reconfigure-ip': [
+    'pif-reconfigure-ip uuid=$card1 mode=static IP=198.51.100.9 netmask=255.255.255.0',
+    'pif-param-get uuid=$card1 param-name=IP',
+  ],
+  'pif-reconfigure-ipv6': [
+    'pif-reconfigure-ipv6 uuid=$card1 mode=static IPv6=2001:db8::9/64',
+    'pif-param-get uuid=$card1 param-name=IPv6',
+  ],
+  'pif-set-primary-address-type': ['pif-set-primary-address-type uuid=$card1 primary_address_type=IPv6'],
   'sr-create': ['sr-create name-label=new type=file device-config:location=/var/lib/new'],
   'sr-introduce': ['sr-introduce name-label=new type=file uuid=$started'],
   'sr-probe': ['sr-probe type=file device-config:location=/var/lib'],

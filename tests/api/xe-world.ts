@@ -1,5 +1,5 @@
 /** A small pool of modelled hosts in this process, and `xe` run on it: the same each time but for uuids and moments. */
-import { ModelPool } from '../../packages/host/src/testing/model-pool.ts';
+import { modelAddress, ModelPool } from '../../packages/host/src/testing/model-pool.ts';
 import { jsonEncoding } from '../../packages/server/src/http/encode.ts';
 import type { WireValue } from '@xenolith/wire';
 import {
@@ -42,9 +42,12 @@ export class XeWorld {
     };
   }
 
-  /** Two hosts; `web` runs with a disk and an interface, `spare` is halted without either; a spare disk and a network. */
+  /**
+   * Two hosts with two spare cards each; `web` runs with a disk and an interface, `spare` is halted without either; a spare
+   * disk and a network.
+   */
   static async make(): Promise<XeWorld> {
-    const world = new XeWorld(await ModelPool.open(2));
+    const world = new XeWorld(await ModelPool.open(2, (number) => `${modelAddress(number)}&nics=3`));
     const { pool } = world;
     const [template = ''] = [...pool.db.all('VM')].find(([, vm]) => vm.is_default_template) ?? [];
     world.#name('template', 'VM', template);
@@ -53,6 +56,7 @@ export class XeWorld {
     for (const kind of ['SR', 'PBD', 'network', 'PIF', 'host_cpu', 'cpupool', 'role', 'console', 'SM'] as const) {
       world.#name(kind.toLowerCase().replace('_', '-'), kind, pool.db.refs(kind)[0] ?? '');
     }
+    for (const number of [1, 2]) world.#name(`card${number}`, 'PIF', pool.db.refs('PIF')[number] ?? '');
     await world.setUp('vm-install template=$template new-name-label=web', 'web');
     await world.setUp('vm-install template=$template new-name-label=spare', 'spare');
     await world.setUp('vdi-create sr-uuid=$sr name-label=disk virtual-size=1GiB', 'vdi');
