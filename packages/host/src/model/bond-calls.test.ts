@@ -1,6 +1,6 @@
 /** Spare cards of hosts, bonds of them, and addresses on them, over the model. */
 import { present, type Ref } from '@xenolith/base';
-import { HostError } from '@xenolith/xapi';
+import { HostError, type InterfaceFacts } from '@xenolith/xapi';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { modelAddress, ModelPool } from '../testing/model-pool.ts';
 import { newInterface } from '../testing/new-objects.ts';
@@ -70,12 +70,13 @@ describe('a spare card', () => {
 
   test('that its host refuses to bring up is down by the records', async () => {
     pool.machine(1).failNext('networks', new HostError('command-failed', 'no such device'));
-    expect(await pool.refusal('PIF.plug', card(1))).toBe('INTERNAL_ERROR no such device');
+    expect(await pool.refusal('PIF.plug', card(1))).toBe(`PIF_CONFIGURATION_ERROR ${card(1)} no such device`);
     expect([made(), pif(card(1)).currently_attached]).toEqual([[], false]);
     const vm = await pool.newVm();
     await pool.call('VIF.create', newInterface(vm, pif(card(1)).network, '0'));
     pool.machine(1).failNext('networks', new HostError('command-failed', 'no such device'));
-    expect(await pool.refusal('VM.start_on', vm, pool.host(1), false, false)).toBe('INTERNAL_ERROR no such device');
+    const refusal = `PIF_CONFIGURATION_ERROR ${card(1)} no such device`;
+    expect(await pool.refusal('VM.start_on', vm, pool.host(1), false, false)).toBe(refusal);
     expect(pif(card(1)).currently_attached).toBe(false);
   });
 
@@ -122,6 +123,38 @@ describe('a spare card', () => {
   ])('is not given IPv6 %s %s %s', async (mode, address, gateway) => {
     const refusal = `INVALID_IP_ADDRESS_SPECIFIED ${gateway === '' ? 'IPv6' : 'gateway'}`;
     expect(await pool.refusal('PIF.reconfigure_ipv6', card(1), mode, address, gateway, '')).toBe(refusal);
+  });
+});
+
+describe('the management interface', () => {
+  const bridge = { name: 'xenbr0', kind: 'bridge', ipv4: ['192.0.2.9/25'] } as const;
+  const cardsOfHost: readonly InterfaceFacts[] = [
+    { name: 'eth0', kind: 'physical', ipv4: [] },
+    { name: 'eth1', kind: 'physical', ipv4: [], bridge: 'xenbr0' },
+    { name: 'eth2', kind: 'physical', ipv4: ['198.51.100.9/24'] },
+  ];
+
+  test.each([
+    ['192.0.2.200', 'eth1'],
+    ['198.51.100.9', 'eth2'],
+  ])('of a host at %s is %s, also where its bridge has the address', async (address, device) => {
+    const host = pool.host(1);
+    expect(await pool.refusal('host.get_management_interface', host)).toBe('HOST_HAS_NO_MANAGEMENT_IP');
+    for (const each of cards) await pool.call('PIF.forget', each);
+    const interfaces = (): Promise<readonly InterfaceFacts[]> => Promise.resolve([bridge, ...cardsOfHost]);
+    pool.wrapDriver = (driver) => ({ ...driver, networks: { ...driver.networks, interfaces } });
+    await pool.reopen();
+    for (const each of cardsOf(1)) await pool.call('PIF.forget', each);
+    await pool.call('host.set_address', host, address);
+    await pool.call('PIF.scan', host);
+    const management = await pool.call<Ref<'PIF'>>('host.get_management_interface', host);
+    expect(pif(management).device).toBe(device);
+    expect(cardsOf(1).map((ref) => [pif(ref).IP, pif(ref).netmask, pif(ref).management])).toEqual([
+      ['', '', false],
+      ['192.0.2.9', '255.255.255.128', device === 'eth1'],
+      ['198.51.100.9', '255.255.255.0', device === 'eth2'],
+    ]);
+    expect(await pool.refusal('PIF.forget', management)).toBe(`PIF_IS_MANAGEMENT_INTERFACE ${management}`);
   });
 });
 
@@ -209,7 +242,9 @@ describe('a bond', () => {
     expect([fields().properties, bridges().uplinkOf('xapi0')]).toMatchObject([{}, { mode: 'balance-slb' }]);
     expect(fields().properties).toEqual({});
     pool.machine(1).failNext('networks', new HostError('command-failed', 'Device or resource busy'));
-    expect(await pool.refusal('Bond.set_mode', bond, 'lacp')).toBe('INTERNAL_ERROR Device or resource busy');
+    expect(await pool.refusal('Bond.set_mode', bond, 'lacp')).toBe(
+      `PIF_CONFIGURATION_ERROR ${masterOf(bond)} Device or resource busy`,
+    );
     expect([fields().mode, fields().properties]).toEqual(['balance-slb', {}]);
     bridges().setLink('eth2', false);
     await pool.call('PIF.scan', pool.host(1));
@@ -242,7 +277,7 @@ describe('a bond', () => {
       [create(free, [elsewhere, elsewhere2], '', 'lacp', { speed: '9' }), 'INVALID_VALUE properties speed = 9'],
       [create(free, [elsewhere, elsewhere2], '', 'quick'), 'INVALID_VALUE mode quick'],
       [create(other, [elsewhere, elsewhere2]), `NETWORK_INCOMPATIBLE_WITH_BOND ${other}`],
-      [create(foreign, [elsewhere, elsewhere2]), `NETWORK_UNMANAGED ${String(foreign)}`],
+      [create(foreign, [elsewhere, elsewhere2]), `NETWORK_UNMANAGED ${foreign}`],
       [
         create(pif(elsewhere).network, [elsewhere, elsewhere2]),
         `NETWORK_ALREADY_CONNECTED ${pif(elsewhere).network} ${elsewhere}`,
@@ -285,7 +320,7 @@ describe('a bond', () => {
     });
     await pool.reopen();
     const refusal = await pool.refusal('Bond.create', network, [card(1), card(2)], '', 'lacp', {});
-    expect(refusal).toBe('INTERNAL_ERROR Unknown device type');
+    expect(refusal).toMatch(/^PIF_CONFIGURATION_ERROR \S+ Unknown device type$/);
     expect([pool.db.count('Bond'), pif(card(1)).currently_attached, made()]).toEqual([0, true, ['xenbr1']]);
   });
 

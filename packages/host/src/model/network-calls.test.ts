@@ -233,7 +233,8 @@ describe('a VLAN', () => {
   test('that a host cannot make is on no host', async () => {
     const network = await newNetwork('tagged');
     pool.machine(2).failNext('networks', new HostError('command-failed', 'Unknown device type'));
-    expect(await pool.refusal('pool.create_VLAN', 'eth0', network, 7)).toBe('INTERNAL_ERROR Unknown device type');
+    const refusal = /^PIF_CONFIGURATION_ERROR \S+ Unknown device type$/;
+    expect(await pool.refusal('pool.create_VLAN', 'eth0', network, 7)).toMatch(refusal);
     expect([pool.db.count('VLAN'), pool.db.count('PIF'), made(1), made(2)]).toEqual([0, 2, [], []]);
   });
 });

@@ -1,3 +1,4 @@
+import { unreachable } from '@xenolith/base';
 import { shellQuote } from '@xenolith/wire';
 import { HostError, type BondMode, type BondUplink, type HostNetworks, type Uplink } from '@xenolith/xapi';
 import { interfacesScript, madeHere, netDirectory, readInterfaces } from './host-facts.ts';
@@ -120,6 +121,8 @@ function makePort(uplink: Uplink): PortScript {
     }
     case 'bond':
       return makeBond(uplink);
+    default:
+      return unreachable(uplink);
   }
 }
 

@@ -64,7 +64,7 @@ function bondUplink(
 /**
  * Brings an interface up, with its bridge and its addresses; one that is up is made to be as the records say. A VLAN
  * brings up the bond that it is on. A refusal by the host leaves the record as it was.
- * @throws XapiError CANNOT_PLUG_BOND_SLAVE, PIF_CONFIGURATION_ERROR for the addresses, and what the host says
+ * @throws XapiError CANNOT_PLUG_BOND_SLAVE, PIF_CONFIGURATION_ERROR with what the host says
  */
 export async function plugPif(xapi: Xapi, self: Ref<'PIF'>): Promise<void> {
   const { db, hosts } = xapi;
@@ -85,7 +85,7 @@ export async function plugPif(xapi: Xapi, self: Ref<'PIF'>): Promise<void> {
     hosts.noteBridge(host, uplink.bridge, 'there');
   } catch (error) {
     if (!wasUp && isOutcomeKnown(error) && db.has('PIF', self)) db.update('PIF', self, { currently_attached: false });
-    throw error;
+    throw refusalOf(self, error);
   }
   if (addressesOf(db.get('PIF', self)).length > 0) await setAddresses(xapi, self);
   await seeLinks(xapi, host);
@@ -98,10 +98,15 @@ export async function setAddresses({ db, hosts }: Xapi, self: Ref<'PIF'>): Promi
   try {
     await hosts.onNetworks(pif.host, (networks) => networks.setAddresses(bridge, addressesOf(pif)));
   } catch (error) {
-    if (!(error instanceof XapiError) || !isOutcomeKnown(error)) throw error;
-    throw new XapiError('PIF_CONFIGURATION_ERROR', self, error.params.join(' '));
+    throw refusalOf(self, error);
   }
 }
+
+/** What a host says of an interface, under XAPI's code for that. */
+const refusalOf = (self: Ref<'PIF'>, error: unknown): unknown =>
+  error instanceof XapiError && error.code === 'INTERNAL_ERROR'
+    ? new XapiError('PIF_CONFIGURATION_ERROR', self, ...error.params)
+    : error;
 
 /** Looks at what links a host has now. That it cannot be looked at undoes nothing. */
 async function seeLinks(xapi: Xapi, host: Ref<'host'>): Promise<void> {
@@ -115,7 +120,7 @@ async function seeLinks(xapi: Xapi, host: Ref<'host'>): Promise<void> {
 
 /**
  * Takes an interface down, with its bridge.
- * @throws XapiError VIF_IN_USE while a VM is on it, PIF_VLAN_STILL_EXISTS while VLANs on a bond are up, and what the host says
+ * @throws XapiError VIF_IN_USE while a VM is on it, PIF_VLAN_STILL_EXISTS while VLANs on a bond are up, PIF_CONFIGURATION_ERROR with what the host says
  */
 export async function unplugPif(xapi: Xapi, self: Ref<'PIF'>): Promise<void> {
   const { db, hosts } = xapi;
@@ -125,7 +130,12 @@ export async function unplugPif(xapi: Xapi, self: Ref<'PIF'>): Promise<void> {
   if (pif.bond_master_of.length > 0 && pif.VLAN_slave_of.some(isUp)) throw new XapiError('PIF_VLAN_STILL_EXISTS', self);
   const uplink = uplinkOf(db, pif);
   hosts.noteBridge(pif.host, uplink.bridge, 'gone');
-  await hosts.onNetworks(pif.host, (networks) => networks.removeUplink(uplink));
+  try {
+    await hosts.onNetworks(pif.host, (networks) => networks.removeUplink(uplink));
+  } catch (error) {
+    if (isOutcomeKnown(error)) hosts.noteBridge(pif.host, uplink.bridge, 'there');
+    throw refusalOf(self, error);
+  }
   if (db.has('PIF', self)) db.update('PIF', self, { currently_attached: false });
   await seeLinks(xapi, pif.host);
 }
