@@ -19,6 +19,8 @@ export interface ThinCliAsk {
   readonly lines: readonly string[];
   /** Files that the client gives when it is asked for them. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Files that the server has the client write end up here. */
+  readonly got?: Map<string, string>;
   /** What is typed at a prompt. */
   readonly typed?: string;
   /** As the connection for HttpConnect answers. */
@@ -107,6 +109,22 @@ export async function rawCli(url: string, ...pieces: readonly (string | Buffer)[
   return reader.rest();
 }
 
+/** As the program does it: HTTP/1.0, and the answer is read before anything is sent. */
+async function byHttp(ask: ThinCliAsk, path: string, text: string | undefined, file: string): Promise<boolean> {
+  const socket = await open(ask.url);
+  const reader = new Reader(socket);
+  const length = text === undefined ? '' : `content-length: ${Buffer.byteLength(text)}\r\n`;
+  socket.write(`${text === undefined ? 'GET' : 'PUT'} ${path} HTTP/1.0\r\n${length}\r\n`);
+  let head = '';
+  while (!head.endsWith('\r\n\r\n')) head += (await reader.take(1)).toString('latin1');
+  const isGood = /^HTTP\/1\.[01] 200 /.test(head);
+  if (isGood && text !== undefined) socket.write(text);
+  // The program does not wait for what the server makes of it.
+  if (isGood && text === undefined) ask.got?.set(file, await reader.rest());
+  socket.end();
+  return isGood;
+}
+
 /** Runs one command. Rejects when the server does not keep to the protocol. */
 export async function thinCli(ask: ThinCliAsk): Promise<ThinCliEnd> {
   const socket = await open(ask.url);
@@ -156,6 +174,14 @@ async function converse(socket: Socket, ask: ThinCliAsk): Promise<ThinCliEnd> {
       asked.push('prompt');
       const line = `${ask.typed ?? ''}\n`;
       send(Buffer.concat([frame(11, 7, line.length), Buffer.from(line), end]));
+    } else if (tag === 12 || tag === 13) {
+      const file = string();
+      const path = string();
+      asked.push(`${tag === 12 ? 'get' : 'put'} ${file} ${path.replace(/=[^&]*/g, '=…')}`);
+      const text = ask.files?.[file];
+      const isNamed = ask.lines.some((line) => line.endsWith(`=${file}`));
+      if (!isNamed || (tag === 13) === (text === undefined)) send(failed);
+      else send((await byHttp(ask, path, text, file)) ? ok : failed);
     } else if (tag === 17) {
       const url = string();
       asked.push(`connect ${url.replace(/=[^&]*/g, '=…')}`);

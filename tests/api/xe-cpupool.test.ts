@@ -29,6 +29,7 @@ async function xe(...argv: readonly string[]): Promise<string> {
   let printed = '';
   const nothing = (): Promise<never> => Promise.reject(new Error('there is nothing but the pool'));
   await command.run({
+    name,
     rpc,
     options,
     values,
@@ -37,8 +38,9 @@ async function xe(...argv: readonly string[]): Promise<string> {
     give: () => undefined,
     write: (text) => (printed += text),
     outIsTerminal: false,
-    exchange: { readFile: nothing, attach: nothing },
+    exchange: { readFile: nothing, upload: nothing, download: nothing, attach: nothing },
     task: async (method, ...params) => textOf(await rpc.call(method, ...params)),
+    transfer: nothing,
   });
   return printed.trimEnd();
 }

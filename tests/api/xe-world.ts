@@ -129,6 +129,9 @@ export class XeWorld {
       exchange: {
         readFile: (path) =>
           path === 'f' ? Promise.resolve('text\n') : Promise.reject(new UsageError(`${path}: no file`)),
+        // Nothing here speaks HTTP: what is sent or written over it fails where the client would begin.
+        upload: (_to, file) => Promise.reject(new UsageError(`${file}: no file`)),
+        download: (_from, file) => Promise.reject(new UsageError(`${file}: no file`)),
         attach: () => Promise.reject(new ApiError(['NOT_IMPLEMENTED', 'console'])),
       },
     };

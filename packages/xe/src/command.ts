@@ -13,6 +13,12 @@ export interface XeOptions {
   readonly progress: boolean;
 }
 
+/** A path of the server that data goes to or comes from, with its parameters but for the session. */
+export interface ServerPath {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+}
+
 /** What a command may do besides printing, where whoever runs it is. */
 export interface Exchange {
   /**
@@ -20,6 +26,16 @@ export interface Exchange {
    * @throws UsageError when it cannot be read, or is longer than is of use
    */
   readonly readFile: (path: string) => Promise<string>;
+  /**
+   * Sends a file of the user's to a path of the server. That it was sent does not say that the server has done its work.
+   * @throws UsageError when the file cannot be read, ApiError or ConnectionError when it could not be sent to its end
+   */
+  readonly upload: (to: ServerPath, file: string) => Promise<void>;
+  /**
+   * Writes what a path of the server gives to a file of the user's that is not there yet; to stdout when it has no name.
+   * @throws UsageError when the file cannot be written, ApiError or ConnectionError when it did not come to its end
+   */
+  readonly download: (from: ServerPath, file: string) => Promise<void>;
   /** A line that the user types; absent where nobody can be asked. */
   readonly ask?: () => Promise<string>;
   /** Joins the user's terminal with the text console of a VM until either ends. */
@@ -28,6 +44,7 @@ export interface Exchange {
 
 /** What a command works with. */
 export interface CommandContext {
+  readonly name: string;
   readonly rpc: Rpc;
   readonly options: XeOptions;
   readonly values: ReadonlyMap<string, string>;
@@ -44,6 +61,8 @@ export interface CommandContext {
   readonly exchange: Exchange;
   /** Does a call as a task, with its progress on a terminal; answers what the task gave. */
   readonly task: (method: string, ...params: readonly WireValue[]) => Promise<string>;
+  /** Makes a task for a transfer, and follows it like `task`; answers what it gave. */
+  readonly transfer: (label: string, begin: (task: string) => Promise<void>) => Promise<string>;
 }
 
 export interface Command {

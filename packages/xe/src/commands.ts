@@ -4,20 +4,22 @@ import { genericCommand, genericCommands } from './generic-commands.ts';
 
 /** Commands of their own, loaded when the name is not one that every object has: lists do not wait for them. */
 async function special(): Promise<ReadonlyMap<string, Command>> {
-  const [vm, memory, devices, object, storage, cpupool, one, hosts, vms, others, more, streamed] = await Promise.all([
-    import('./vm-commands.ts'),
-    import('./memory-commands.ts'),
-    import('./vm-device-commands.ts'),
-    import('./object-commands.ts'),
-    import('./storage-commands.ts'),
-    import('./cpupool-commands.ts'),
-    import('./call-command.ts'),
-    import('./host-calls.ts'),
-    import('./vm-calls.ts'),
-    import('./device-calls.ts'),
-    import('./special-commands.ts'),
-    import('./streamed-commands.ts'),
-  ]);
+  const [vm, memory, devices, object, storage, cpupool, one, hosts, vms, others, more, streamed, transfer] =
+    await Promise.all([
+      import('./vm-commands.ts'),
+      import('./memory-commands.ts'),
+      import('./vm-device-commands.ts'),
+      import('./object-commands.ts'),
+      import('./storage-commands.ts'),
+      import('./cpupool-commands.ts'),
+      import('./call-command.ts'),
+      import('./host-calls.ts'),
+      import('./vm-calls.ts'),
+      import('./device-calls.ts'),
+      import('./special-commands.ts'),
+      import('./streamed-commands.ts'),
+      import('./transfer-commands.ts'),
+    ]);
   const rows = [
     ...hosts.poolRows,
     ...hosts.hostRows,
@@ -37,6 +39,7 @@ async function special(): Promise<ReadonlyMap<string, Command>> {
     ...rows.map(one.callCommand),
     ...more.specialCommands,
     ...streamed.streamedCommands,
+    ...transfer.transferCommands,
   ];
   return new Map(all.map((command) => [command.name, command]));
 }

@@ -1,7 +1,7 @@
 /** @xenolith/xe: the commands of the XenAPI's command line, run over any session for any terminal. No I/O. */
 export { ApiError, ConnectionError, InterruptedError, type Rpc } from './call.ts';
 export { columnsOf, findColumn, loadClass } from './columns.ts';
-export type { Command, CommandContext, Exchange, XeOptions } from './command.ts';
+export type { Command, CommandContext, Exchange, ServerPath, XeOptions } from './command.ts';
 export { commands, findCommand } from './commands.ts';
 export { formatCpuList, parseCpuList } from './cpu-list.ts';
 export { explain } from './explain.ts';

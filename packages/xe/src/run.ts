@@ -3,7 +3,7 @@ import type { Rpc } from './call.ts';
 import type { Command, CommandContext, Exchange, XeOptions } from './command.ts';
 import { findCommand } from './commands.ts';
 import { printable } from './format.ts';
-import { runTask, type Interrupts, type ShowProgress } from './task.ts';
+import { runTask, runTransfer, type Interrupts, type ShowProgress } from './task.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What was asked for: `xe COMMAND key=value …`. */
@@ -59,6 +59,7 @@ export async function runCommand(command: Command, line: CommandLine, rpc: Rpc, 
   const { outIsTerminal, write } = terminal;
   const given: unknown[] = [];
   const context: CommandContext = {
+    name: command.name,
     rpc,
     options,
     values,
@@ -76,6 +77,7 @@ export async function runCommand(command: Command, line: CommandLine, rpc: Rpc, 
     outIsTerminal,
     exchange: terminal.exchange,
     task: (method, ...params) => runTask(rpc, method, params, terminal.progress, terminal.interrupts),
+    transfer: (label, begin) => runTransfer(rpc, label, begin, terminal.progress, terminal.interrupts),
   };
   let failed = true;
   try {

@@ -4,8 +4,6 @@ import type { Command } from './command.ts';
 
 /** What needs a stream of the server's own that it does not have: the path, and what the command would do. */
 const streamed: readonly (readonly [name: string, help: string, path: string, required: string, optional: string])[] = [
-  ['blob-get', 'writes a blob to a file', 'GET /blob', 'uuid filename', ''],
-  ['blob-put', 'fills a blob from a file', 'PUT /blob', 'uuid filename', ''],
   ['pool-dump-database', 'writes the database to a file', 'GET /pool/xmldbdump', 'file-name', ''],
   ['pool-restore-database', 'reads the database from a file', 'PUT /pool/xmldbdump', 'file-name', 'dry-run'],
   [
@@ -34,7 +32,7 @@ const streamed: readonly (readonly [name: string, help: string, path: string, re
     'entries output',
   ],
   ['patch-upload', 'gives the pool a patch', 'PUT /pool_patch_upload', 'file-name', ''],
-  ['update-upload', 'gives the pool an update', 'PUT /import_raw_vdi', 'file-name', 'sr-uuid'],
+  ['update-upload', 'gives the pool an update', 'pool_update.introduce', 'file-name', 'sr-uuid'],
   [
     'vm-import',
     'makes a VM of a file',
@@ -63,9 +61,6 @@ const streamed: readonly (readonly [name: string, help: string, path: string, re
     'filename template-uuid',
     'compress metadata excluded-device-types',
   ],
-  ['vdi-import', 'fills a disk from a file', 'PUT /import_raw_vdi', 'uuid filename', 'format progress'],
-  ['vdi-export', 'writes a disk to a file', 'GET /export_raw_vdi', 'uuid filename', 'format base progress'],
-  ['audit-log-get', 'writes the audit log to a file', 'GET /audit_log', 'filename', 'since'],
   ['vm-recover', 'takes a VM from the storage of another pool', 'VM.recover', 'uuid', 'database: force'],
   [
     'vm-assert-can-be-recovered',

@@ -26,6 +26,50 @@ export async function runTask(
   interrupts: Interrupts,
 ): Promise<string> {
   const task = textOf(await rpc.call(`Async.${method}`, ...params));
+  return followTask(rpc, method, task, show, interrupts);
+}
+
+/**
+ * Makes a task for data that goes over a path of the server, begins that, and follows the task as {@link runTask} does.
+ * @param begin names the task to the path, and resolves when the data went to its end
+ * @throws what `begin` fails with, unless the task itself tells why
+ */
+export async function runTransfer(
+  rpc: Rpc,
+  label: string,
+  begin: (task: string) => Promise<void>,
+  show: ShowProgress,
+  interrupts: Interrupts,
+): Promise<string> {
+  const task = textOf(await rpc.call('task.create', label, ''));
+  const transfer = begin(task);
+  const broken = transfer.then(
+    () => new Promise<never>(() => {}),
+    async (error: unknown) => {
+      const record = await rpc.call('task.get_record', task).catch(() => null);
+      // The server knows better why it refused, or ended, what came or went.
+      if (!isStruct(record) || record['status'] === 'pending' || record['status'] === 'success') throw error;
+      return new Promise<never>(() => {});
+    },
+  );
+  const result = await followTask(rpc, label, task, show, interrupts, broken).catch(async (error: unknown) => {
+    // That we left is no news here: why we did is.
+    const isOurs = error instanceof ApiError && ['CLIENT_ERROR', 'IMPORT_ERROR_PREMATURE_EOF'].includes(error.code);
+    if (isOurs) await transfer;
+    throw error;
+  });
+  await transfer;
+  return result;
+}
+
+async function followTask(
+  rpc: Rpc,
+  method: string,
+  task: string,
+  show: ShowProgress,
+  interrupts: Interrupts,
+  broken?: Promise<never>,
+): Promise<string> {
   let times = 0;
   let isLeft = false;
   let uuid = '';
@@ -57,7 +101,11 @@ export async function runTask(
       progress = Number(record['progress']);
       show(method, progress, note);
     };
-    const record = await Promise.race([ended(rpc, task, follow), left.promise]);
+    const record = await Promise.race([
+      ended(rpc, task, follow),
+      left.promise,
+      ...(broken === undefined ? [] : [broken]),
+    ]);
     if (record['status'] === 'success') {
       if (times > 0) throw new InterruptedError(`${method} was done before it could be cancelled`);
       return plainResult(textOf(record['result']));

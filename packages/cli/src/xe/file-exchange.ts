@@ -19,6 +19,14 @@ export const fileExchange = (rpc: ServerRpc): Exchange => ({
       throw new UsageError(words(path, error));
     }
   },
+  async upload(to, file) {
+    const { upload } = await import('./file-transfer.ts');
+    await upload(rpc, to, file);
+  },
+  async download(from, file) {
+    const { download } = await import('./file-transfer.ts');
+    await download(rpc, from, file);
+  },
   ...(process.stdin.isTTY ? { ask: typedLine } : {}),
   async attach(vm) {
     const { attach } = await import('./console.ts');

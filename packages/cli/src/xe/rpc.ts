@@ -138,7 +138,8 @@ async function answerText(response: IncomingMessage, url: string): Promise<strin
   throw new ConnectionError(`${url} answered ${response.statusCode}${words === '' ? '' : `: ${words}`}`);
 }
 
-function problem(error: Error, url: string): string {
+/** Why a server could not be spoken to. */
+export function problem(error: Error, url: string): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ECONNREFUSED':
       return `nobody listens at ${url}: is xenolithd running (npm start), and is the address right?`;

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { silentLog } from '@xenolith/xapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blobFiles, BlobTooLarge } from '../start/blob-files.ts';
+import { RawConnection } from './raw-exchange.ts';
 import { startXenolithd, type Xenolithd } from '../xenolithd.ts';
 
 let server: Xenolithd;
@@ -55,6 +56,16 @@ describe('the data of a blob', () => {
     await server.xapi.call({ method: 'blob.destroy', params: [session, blob], origin: { address: 'test' } });
     expect((await fetch(at(`${login}&ref=${blob}`))).status).toBe(404);
     expect(readdirSync(join(data, 'blobs'))).toEqual([]);
+  });
+
+  test('is taken from a client of HTTP/1.0, which waits for the answer before it sends', async () => {
+    const blob = await make('text/plain');
+    const connection = await RawConnection.open(Number(new URL(server.url).port));
+    connection.write(`PUT /blob?session_id=${session}&ref=${blob} HTTP/1.0\r\nContent-Length: 5\r\n\r\n`);
+    expect(await connection.until('\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+    connection.write('later');
+    await connection.end();
+    expect(await (await fetch(at(`session_id=${session}&ref=${blob}`))).text()).toBe('later');
   });
 
   test('is for who may: reading for all roles, writing from vm-power-admin up, a public one for everybody to read', async () => {

@@ -108,23 +108,32 @@ async function takeData(
   caller: Caller,
 ): Promise<void> {
   const { uuid } = xapi.db.get('blob', blob);
+  // The stock xe, which speaks HTTP/1.0, sends nothing before it has heard that.
+  const answersFirst = request.httpVersion === '1.0';
+  if (answersFirst) {
+    response.writeHead(200, { Connection: 'close' });
+    response.flushHeaders();
+  }
+  // The stock xe ends its session as soon as it has sent everything.
+  const who = xapi.sessions.subjectOf(caller.session);
   let size: number;
   try {
     size = await blobs.write(uuid, request);
   } catch (error) {
-    if (!(error instanceof BlobTooLarge)) throw error;
+    if (!(error instanceof BlobTooLarge) || answersFirst) throw error;
     refuseUnread(request, 413, `A blob has ${error.message.replace('more than', 'at most')}.`, limits.lingerMs);
     return;
   }
   if (!xapi.db.has('blob', blob)) {
     // Destroyed while its data came.
     blobs.remove(uuid);
-    refuse(response, 404, 'There is no such blob any more.');
+    if (answersFirst) response.destroy();
+    else refuse(response, 404, 'There is no such blob any more.');
     return;
   }
   xapi.db.update('blob', blob, { size, last_updated: formatDateTime(xapi.clock.now()) });
-  xapi.audit.http(xapi.sessions.subjectOf(caller.session), 'put_blob', { ref: blob });
+  xapi.audit.http(who, 'put_blob', { ref: blob });
   await xapi.db.durable();
-  response.writeHead(200, { 'Content-Length': 0 });
+  if (!answersFirst) response.writeHead(200, { 'Content-Length': 0 });
   response.end();
 }

@@ -15,6 +15,7 @@ import {
   runCommand,
   UsageError,
   type Exchange,
+  type ServerPath,
   type Terminal,
 } from '@xenolith/xe';
 import type { HttpLimits } from './limits.ts';
@@ -155,6 +156,10 @@ function terminal(wire: ThinCliSocket, lines: Lines, session: LocalSession): Ter
   };
 }
 
+/** A path with its parameters; the client comes by itself, and says nothing more of who it is. */
+const pathText = ({ path, query }: ServerPath, session: LocalSession): string =>
+  `${path}?${new URLSearchParams({ session_id: session.ref, ...query }).toString()}`;
+
 function exchangeOver(wire: ThinCliSocket, lines: Lines, session: LocalSession): Exchange {
   return {
     async readFile(path) {
@@ -162,6 +167,16 @@ function exchangeOver(wire: ThinCliSocket, lines: Lines, session: LocalSession):
       tell(wire, { kind: 'load', file: path });
       if ((await wire.response()) !== 'ok') throw new UsageError(`${path}: the file cannot be read`);
       return (await wire.blob(fileBytesMax)).toString('utf8');
+    },
+    async upload(to, file) {
+      lines.flush();
+      tell(wire, { kind: 'http-put', file, url: pathText(to, session) });
+      if ((await wire.response()) !== 'ok') throw new ApiError(['CLIENT_ERROR', `${file} could not be sent`]);
+    },
+    async download(from, file) {
+      lines.flush();
+      tell(wire, { kind: 'http-get', file, url: pathText(from, session) });
+      if ((await wire.response()) !== 'ok') throw new ApiError(['CLIENT_ERROR', `${file} could not be written`]);
     },
     async ask() {
       lines.flush();
