@@ -1,5 +1,4 @@
 /** @xenolith/wire: text and bytes to values and back. XML-RPC, JSON-RPC, what `xl` prints and reads. No I/O. */
-export { encodeUtf8 } from './utf8.ts';
 export { encodeIso9660, type DiscFile } from './iso9660.ts';
 export { writeCpio, type CpioEntry } from './cpio.ts';
 export { formatDateTime, parseDateTime } from './date-time.ts';
@@ -106,3 +105,6 @@ export {
   type XmlRpcCall,
   type XmlRpcResponse,
 } from './xml-rpc/parse.ts';
+export { formatTarHeader, parseTarHeader, tarBlockBytes, tarEnd, tarPadding, type TarEntry } from './xva/tar.ts';
+export { xxHash64 } from './xva/xxhash64.ts';
+export { decodeUtf8, encodeUtf8 } from './utf8.ts';

@@ -29,3 +29,5 @@ export { assertMayOverHttp, type HttpAction } from './session/http-actions.ts';
 export type { Task } from './task/tasks.ts';
 export { runHttpWork, type HttpOutcome, type HttpWork } from './transfer/http-work.ts';
 export { exportRawVdi, importRawVdi, namedVdi } from './transfer/raw-vdi.ts';
+export { exportMetadata, exportVm, namedVm, type Sha1, type Write } from './transfer/export-vm.ts';
+export { importSr, importVm } from './transfer/import-vm.ts';

@@ -15,6 +15,7 @@ import { parseTarget, Router } from './router.ts';
 import { rawVdiPaths } from './raw-vdi.ts';
 import { corsHandler, jsonRpcHandler, xmlRpcHandler, type CallXapi } from './rpc.ts';
 import { transferRoutes } from './transfer.ts';
+import { xvaPaths } from './xva.ts';
 import { thinCliPath, thinCliServer } from './thin-cli.ts';
 
 export interface HandlerOptions {
@@ -70,7 +71,7 @@ export function httpHandlers(options: HandlerOptions, limits: HttpLimits): HttpH
     ...(options.audit === undefined
       ? []
       : [{ method: 'GET', prefix: '/audit_log', exact: true, handler: auditLogHandler(xapi, options.audit, log) }]),
-    ...transferRoutes({ xapi, limits, log }, rawVdiPaths),
+    ...transferRoutes({ xapi, limits, log }, [...rawVdiPaths, ...xvaPaths]),
     ...(options.blobs === undefined ? [] : blobRoutes({ xapi, blobs: options.blobs, limits, log })),
     {
       method: 'GET',

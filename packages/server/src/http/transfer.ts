@@ -4,11 +4,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import { runHttpWork, XapiError, type HttpAction, type Log, type Task, type Xapi } from '@xenolith/xapi';
+import { runHttpWork, XapiError, type Call, type HttpAction, type Log, type Task, type Xapi } from '@xenolith/xapi';
+import { disposable, type Disposable } from '@xenolith/base';
 import { authenticate } from './authenticate.ts';
 import type { HttpLimits } from './limits.ts';
 import { refuse, refuseUnread } from './refuse.ts';
 import type { Route, Target } from './router.ts';
+import { originOf } from './rpc.ts';
 
 export interface TransferOptions {
   readonly xapi: Xapi;
@@ -20,6 +22,8 @@ export interface TransferOptions {
 export interface Transfer {
   readonly xapi: Xapi;
   readonly task: Task;
+  /** As whom, for calls that are made of it. */
+  readonly call: Call;
   readonly query: URLSearchParams;
   /**
    * The body, once; its first bytes are asked for when it is begun to be read. A client of HTTP/1.0 hears 200 at that
@@ -92,7 +96,9 @@ async function serve(options: TransferOptions, path: TransferPath, exchange: Exc
       const cancelling = task.onCancel(() => request.socket.destroy());
       try {
         response.setHeader('task-id', task.ref);
-        return await path.serve(transferOf(xapi, task, exchange));
+        return await path.serve(
+          transferOf({ xapi, session, rights, task, origin: originOf(request), onClientGone }, exchange),
+        );
       } finally {
         cancelling.dispose();
       }
@@ -130,11 +136,15 @@ function statusOf([code]: readonly string[]): number {
   }
 }
 
-function transferOf(xapi: Xapi, task: Task, { request, response, target }: Exchange): Transfer {
+/** Who leaves is noticed by the stream that breaks. */
+const onClientGone = (): Disposable => disposable(() => undefined);
+
+function transferOf(call: Call, { request, response, target }: Exchange): Transfer {
   const length = request.headers['content-length'];
   return {
-    xapi,
-    task,
+    xapi: call.xapi,
+    task: call.task,
+    call,
     query: target.query,
     body: bodyOf(request, response),
     bodyBytes: length === undefined ? undefined : Number(length),
@@ -162,9 +172,16 @@ async function send(
   headers: Readonly<Record<string, string | number>>,
   data: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  response.writeHead(200, { ...headers, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
-  if (request.method === 'HEAD') return;
+  const begin = (): void => {
+    response.writeHead(200, { ...headers, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
+  };
+  if (request.method === 'HEAD') {
+    begin();
+    return;
+  }
   for await (const part of data) {
+    // Not before there is something: what is refused until then is refused in words.
+    if (!response.headersSent) begin();
     if (response.destroyed) throw new XapiError('CLIENT_ERROR', 'the client left');
     if (!response.write(part)) await roomIn(response);
   }

@@ -31,6 +31,7 @@ const table: Readonly<Partial<Record<VmOperation, readonly PowerState[]>>> = {
   awaiting_memory_live: ['Running'],
   clone: ['Halted'],
   copy: ['Halted'],
+  export: ['Halted'],
   snapshot: states,
   checkpoint: ['Paused', 'Running', 'Suspended'],
   reverting: states,
@@ -84,7 +85,7 @@ describe('beside others', () => {
   const alone = Object.keys(operationRules) as readonly VmOperation[];
   const always = ['hard_shutdown', 'power_state_reset', 'get_boot_record', 'assert_operation_valid'];
   const hard = ['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy'];
-  const copies = ['clone', 'copy'];
+  const copies = ['clone', 'copy', 'export'];
   const stilling = ['snapshot', 'checkpoint', 'reverting', 'pool_migrate', 'migrate_send'];
 
   test.each(alone.flatMap((operation) => alone.map((other) => [operation, other] as const)))(

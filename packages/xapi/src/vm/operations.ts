@@ -42,6 +42,8 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
   start_on: { states: halted },
   clone: { states: halted, template: true, snapshot: 'suspended' },
   copy: { states: halted, template: true, snapshot: 'suspended' },
+  // A memory image is not in what is exported, so a suspended VM is not either; XAPI's is.
+  export: { states: halted, template: true, snapshot: true },
   snapshot: { states: anyState },
   checkpoint: { states: ['Paused', 'Running', 'Suspended'] },
   revert: { states: anyState, snapshot: true, snapshotOnly: true },
@@ -78,7 +80,7 @@ export const operationRules: Readonly<Partial<Record<VmOperation, Rule>>> = {
 
 /** What ends a domain, or may come to that. */
 const hard: ReadonlySet<string> = new Set(['hard_shutdown', 'hard_reboot', 'shutdown', 'destroy']);
-const together: ReadonlySet<string> = new Set(['clone', 'copy']);
+const together: ReadonlySet<string> = new Set(['clone', 'copy', 'export']);
 /** What a guest stands still for, or is on its way for. Another domain in its place would not, so here XAPI lets more through than we do. */
 const stilling: ReadonlySet<string> = new Set(['snapshot', 'checkpoint', 'reverting', 'pool_migrate', 'migrate_send']);
 
