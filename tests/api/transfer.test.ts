@@ -73,6 +73,26 @@ test('the same by the stock xe, which waits for the answer before it sends', asy
   expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('none could not be sent')]);
 });
 
+test('a VM is written to a file and made of one, by our xe and by the stock one', async () => {
+  const [template = ''] = (await said('template-list', 'minimal=true')).split(',');
+  const vm = await said('vm-install', `template=${template}`, 'new-name-label=traveller');
+  const exported = await xe('vm-export', `uuid=${vm}`, `filename=${at('vm.xva')}`, 'compress=gzip');
+  expect(exported).toEqual({ ...good, stdout: 'Export succeeded\n' });
+  expect([...readFileSync(at('vm.xva')).subarray(0, 2)]).toEqual([0x1f, 0x8b]);
+  const imported = await xe('vm-import', `filename=${at('vm.xva')}`);
+  expect(imported).toMatchObject({ code: 0, stderr: '' });
+  expect(await said('vm-list', 'name-label=traveller', 'minimal=true')).toContain(imported.stdout.trim());
+  const again = await xe('vm-import', `filename=${at('vm.xva')}`, 'preserve=true');
+  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('DUPLICATE_VM')]);
+  const got = new Map<string, string>();
+  const get = await stock(['vm-export', `uuid=${vm}`, 'filename=g'], { got });
+  expect([get.code, get.stdout]).toEqual([0, 'Export succeeded\n']);
+  await said('vm-destroy', `uuid=${vm}`);
+  const put = await stock(['vm-import', 'filename=f', 'preserve=true'], { files: { f: got.get('g') ?? '' } });
+  expect(put).toMatchObject({ code: 0, stdout: `${vm}\n`, stderr: '' });
+  expect(await said('task-list', 'minimal=true')).toBe('');
+});
+
 test('blobs and the audit log are files too', async () => {
   const vm = (await said('vm-list', 'name-label=web', 'minimal=true')).trim();
   const blob = await said('blob-create', 'name=b', `vm-uuid=${vm}`);

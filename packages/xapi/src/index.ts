@@ -31,3 +31,4 @@ export { runHttpWork, type HttpOutcome, type HttpWork } from './transfer/http-wo
 export { exportRawVdi, importRawVdi, namedVdi } from './transfer/raw-vdi.ts';
 export { exportMetadata, exportVm, namedVm, type Sha1, type Write } from './transfer/export-vm.ts';
 export { importSr, importVm } from './transfer/import-vm.ts';
+export { progressOf } from './transfer/stream.ts';

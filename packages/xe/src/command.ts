@@ -61,7 +61,7 @@ export interface CommandContext {
   readonly exchange: Exchange;
   /** Does a call as a task, with its progress on a terminal; answers what the task gave. */
   readonly task: (method: string, ...params: readonly WireValue[]) => Promise<string>;
-  /** Makes a task for a transfer, and follows it like `task`; answers what it gave. */
+  /** Makes a task for a transfer, and follows it like `task`; answers the XML-RPC text of what it gave. */
   readonly transfer: (label: string, begin: (task: string) => Promise<void>) => Promise<string>;
 }
 

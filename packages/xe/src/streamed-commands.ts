@@ -33,34 +33,6 @@ const streamed: readonly (readonly [name: string, help: string, path: string, re
   ],
   ['patch-upload', 'gives the pool a patch', 'PUT /pool_patch_upload', 'file-name', ''],
   ['update-upload', 'gives the pool an update', 'pool_update.introduce', 'file-name', 'sr-uuid'],
-  [
-    'vm-import',
-    'makes a VM of a file',
-    'PUT /import',
-    '',
-    'filename preserve sr-uuid force host-username host-password type remote-config dry-run metadata url vdi:',
-  ],
-  [
-    'vm-export',
-    'writes a VM to a file',
-    'GET /export',
-    'filename',
-    'preserve-power-state compress metadata excluded-device-types include-snapshots',
-  ],
-  [
-    'snapshot-export-to-template',
-    'writes a snapshot to a file',
-    'GET /export',
-    'filename snapshot-uuid',
-    'preserve-power-state compress metadata excluded-device-types',
-  ],
-  [
-    'template-export',
-    'writes a template to a file',
-    'GET /export',
-    'filename template-uuid',
-    'compress metadata excluded-device-types',
-  ],
   ['vm-recover', 'takes a VM from the storage of another pool', 'VM.recover', 'uuid', 'database: force'],
   [
     'vm-assert-can-be-recovered',
@@ -88,7 +60,6 @@ const streamed: readonly (readonly [name: string, help: string, path: string, re
 const wordsOf = (words: string): readonly string[] => words.split(' ').filter((word) => word !== '');
 /** Who may choose by fields too. */
 const chosenBy: Readonly<Record<string, string>> = {
-  'vm-export': 'vm',
   'host-backup': 'host',
   'host-restore': 'host',
   'host-logs-download': 'host',

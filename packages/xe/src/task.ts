@@ -26,11 +26,12 @@ export async function runTask(
   interrupts: Interrupts,
 ): Promise<string> {
   const task = textOf(await rpc.call(`Async.${method}`, ...params));
-  return followTask(rpc, method, task, show, interrupts);
+  return plainResult(await followTask(rpc, method, task, show, interrupts));
 }
 
 /**
  * Makes a task for data that goes over a path of the server, begins that, and follows the task as {@link runTask} does.
+ * @returns the XML-RPC text of what the task gave
  * @param begin names the task to the path, and resolves when the data went to its end
  * @throws what `begin` fails with, unless the task itself tells why
  */
@@ -62,6 +63,7 @@ export async function runTransfer(
   return result;
 }
 
+/** Waits until a task has ended, and gives the XML-RPC text of its result. */
 async function followTask(
   rpc: Rpc,
   method: string,
@@ -108,7 +110,7 @@ async function followTask(
     ]);
     if (record['status'] === 'success') {
       if (times > 0) throw new InterruptedError(`${method} was done before it could be cancelled`);
-      return plainResult(textOf(record['result']));
+      return textOf(record['result']);
     }
     if (times > 0 && record['status'] === 'cancelled') throw new InterruptedError(`${method} was cancelled`);
     const error = record['error_info'];

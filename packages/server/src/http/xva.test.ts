@@ -281,6 +281,15 @@ describe('a VM over HTTP', () => {
     expect(await refusal(Buffer.alloc(0))).toBe('IMPORT_ERROR_PREMATURE_EOF');
   });
 
+  test('may be a snapshot of one that runs: it comes back as a template', async () => {
+    await call('VM.start', vm, false, false);
+    const snapshot = await call('VM.snapshot', vm, 'as it was');
+    await call('VM.hard_shutdown', vm);
+    const copy = made(await sendArchive(await archiveOf(snapshot)));
+    expect(vmAt(copy)).toMatchObject({ name_label: 'as it was', is_a_template: true, is_a_snapshot: false });
+    expect(vbdsOf(copy).length).toBe(3);
+  });
+
   test('runs, and so is not exported; a client without the role is refused; records go alone', async () => {
     await call('VM.start', vm, false, false);
     const running = await fetch(at('export', `ref=${vm}`));

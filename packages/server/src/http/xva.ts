@@ -5,7 +5,16 @@ import { PassThrough, Readable, type Duplex, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { escapeXml } from '@xenolith/wire';
-import { exportMetadata, exportVm, importSr, importVm, namedVm, XapiError, type Write } from '@xenolith/xapi';
+import {
+  exportMetadata,
+  exportVm,
+  importSr,
+  importVm,
+  namedVm,
+  progressOf,
+  XapiError,
+  type Write,
+} from '@xenolith/xapi';
 import type { Transfer, TransferPath } from './transfer.ts';
 
 const sha1 = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
@@ -62,10 +71,28 @@ async function sendWritten({ query, send }: Transfer, work: (write: Write) => Pr
   return '';
 }
 
+/** What of a VM is left out, or put in, is not the client's to say. @throws XapiError VALUE_NOT_SUPPORTED */
+function assertUsual(query: URLSearchParams): void {
+  const excluded = query.get('excluded_device_types') ?? '';
+  if (excluded !== '') {
+    throw new XapiError('VALUE_NOT_SUPPORTED', 'excluded_device_types', excluded, 'all devices are exported here');
+  }
+  const snapshots = query.get('export_snapshots') ?? 'false';
+  if (snapshots !== 'false') {
+    throw new XapiError(
+      'VALUE_NOT_SUPPORTED',
+      'export_snapshots',
+      snapshots,
+      'snapshots are exported by themselves here',
+    );
+  }
+}
+
 const vmOf = ({ xapi, query }: Transfer): ReturnType<typeof namedVm> =>
   namedVm(xapi, query.get('uuid') ?? query.get('ref') ?? '');
 
 function serveExport(transfer: Transfer): Promise<string> {
+  assertUsual(transfer.query);
   const vm = vmOf(transfer);
   return sendWritten(transfer, (write) => exportVm(transfer.call, vm, sha1, write));
 }
@@ -74,6 +101,7 @@ function serveMetadata(transfer: Transfer): Promise<string> {
   if (isTrue(transfer.query, 'all')) {
     throw new XapiError('VALUE_NOT_SUPPORTED', 'all', 'true', 'the records of one VM at a time are exported here');
   }
+  assertUsual(transfer.query);
   const vm = vmOf(transfer);
   return sendWritten(transfer, (write) => exportMetadata(transfer.call, vm, write));
 }
@@ -112,13 +140,24 @@ async function* decompressed(body: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   }
 }
 
-async function serveImport({ call, query, body, bodyBytes }: Transfer): Promise<string> {
-  const vms = await importVm(call, decompressed(body), {
+/** Shows how much of an announced body has come; it may be compressed, so that nothing behind it knows. */
+async function* counted({ task, body, bodyBytes }: Transfer): AsyncGenerator<Uint8Array> {
+  const show = bodyBytes === undefined ? () => undefined : progressOf(task, bodyBytes);
+  let bytes = 0;
+  for await (const part of body) {
+    bytes += part.length;
+    show(bytes);
+    yield part;
+  }
+}
+
+async function serveImport(transfer: Transfer): Promise<string> {
+  const { call, query } = transfer;
+  const vms = await importVm(call, decompressed(counted(transfer)), {
     sr: importSr(call, query.get('sr_id') ?? query.get('sr_uuid') ?? undefined),
     restore: isTrue(query, 'restore'),
     force: isTrue(query, 'force'),
     sha1,
-    lengthBytes: bodyBytes,
   });
   return `<value><array><data>${vms.map((vm) => `<value>${escapeXml(vm)}</value>`).join('')}</data></array></value>`;
 }

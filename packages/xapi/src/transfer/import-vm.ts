@@ -11,7 +11,7 @@ import type { CreationOf, RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { hostOfSr, vdiPath } from '../storage/vdi-path.ts';
 import { makeDisk } from '../storage/vdi-work.ts';
-import { progressOf, watched, ByteReader } from './stream.ts';
+import { ByteReader, watched } from './stream.ts';
 import type { Sha1 } from './export-vm.ts';
 import { diskPieces, TarReader } from './xva-reader.ts';
 import { ovaBytesMax, ovaFile, parseOva, type ReadObjects } from './xva-objects.ts';
@@ -24,8 +24,6 @@ export interface ImportOptions {
   /** Whether blocks are taken whatever their checksums say. */
   readonly force: boolean;
   readonly sha1: Sha1;
-  /** How many bytes it will be, when that is known beforehand. */
-  readonly lengthBytes: number | undefined;
 }
 
 /** A disk that is being filled: its place in the file, and what it is here. */
@@ -46,8 +44,7 @@ export async function importVm(
   options: ImportOptions,
 ): Promise<readonly Ref<'VM'>[]> {
   const { xapi, task } = call;
-  const total = options.lengthBytes ?? 0;
-  const source = watched(task, data, total === 0 ? () => undefined : progressOf(task, total));
+  const source = watched(task, data, () => undefined);
   const made: NewDisk[] = [];
   const refs: Ref<'VM'>[] = [];
   let areWhole = false;

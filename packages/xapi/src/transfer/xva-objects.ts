@@ -84,12 +84,23 @@ function ovaText(xapi: Xapi, objects: readonly ExportedObject[]): string {
   };
   const all = objects.map(({ className, id, ref }) => {
     const type = toWireType({ kind: 'record', class: className });
-    const snapshot = encodeXmlValue(type, renamed(xapi.db.getAny(className, ref), ids));
+    const record = xapi.db.getAny(className, ref);
+    const own = className === 'VM' ? { ...record, ...byItself } : record;
+    const snapshot = encodeXmlValue(type, renamed(own, ids));
     return struct({ class: encodeXmlAny(className), id: encodeXmlAny(id), snapshot });
   });
   const list = `<value><array><data>${all.join('')}</data></array></value>`;
   return struct({ version: encodeXmlAny(version), objects: list });
 }
+
+/** A snapshot whose VM is not in the file is an ordinary template there (`make_vm` of XAPI). */
+const byItself = {
+  is_a_snapshot: false,
+  snapshot_of: nullRef(),
+  snapshot_metadata: '',
+  snapshot_info: {},
+  is_default_template: false,
+} as const;
 
 const struct = (members: Readonly<Record<string, string>>): string =>
   `<value><struct>${Object.entries(members)
