@@ -272,6 +272,11 @@ describe('a VM over HTTP', () => {
       data: Buffer.from(String(data).replace(/(<name>VCPUs_max<\/name><value>)\d+/, '$199999')),
     }));
     expect(await refusal(many)).toMatch(/^INVALID_VALUE VCPUs_max/);
+    const nobody = changed(0, ({ name, data }) => ({
+      name,
+      data: Buffer.from(String(data).replaceAll(vmAt(vm).uuid, 'x')),
+    }));
+    expect(await refusal(nobody, '&restore=true')).toMatch(/^IMPORT_ERROR Ref:\d+ has no uuid/);
     const twice = changed(0, ({ name, data }) => ({
       name,
       data: Buffer.from(String(data).replace(/(<name>userdevice<\/name><value>)3/, '$10')),

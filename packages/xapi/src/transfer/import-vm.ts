@@ -1,5 +1,5 @@
 /** VMs out of XVA. XAPI: ocaml/xapi/import.ml, stream_vdi.ml. */
-import { bytes, nullRef, randomUuid, ref as makeRef, type Ref } from '@xenolith/base';
+import { bytes, isUuid, nullRef, randomUuid, ref as makeRef, type Ref } from '@xenolith/base';
 import type { WireStruct, WireValue } from '@xenolith/wire';
 import type { Call } from '../call/call.ts';
 import { networkCalls } from '../call/network.ts';
@@ -100,10 +100,11 @@ function disksOf(objects: ReadObjects, vms: readonly string[]): readonly string[
   return [...new Set(vbds.map((vbd) => textOf(vbd, 'VDI')))].toSorted((a, b) => (a < b ? -1 : 1));
 }
 
-/** @throws XapiError DUPLICATE_VM */
+/** @throws XapiError DUPLICATE_VM, IMPORT_ERROR for one whose uuid is none */
 function refuseKnown({ xapi }: Call, objects: ReadObjects, vms: readonly string[]): void {
   for (const id of vms) {
     const uuid = textOf(objects.get(id)?.record, 'uuid').toLowerCase();
+    if (!isUuid(uuid)) throw new XapiError('IMPORT_ERROR', `${id} has no uuid`);
     const known = xapi.db.byUuid('VM', uuid);
     if (known !== undefined) throw new XapiError('DUPLICATE_VM', known);
   }
