@@ -107,16 +107,25 @@ describe('the blocks of a disk over HTTP', () => {
   });
 
   test.each([
-    ['more than the disk has', 'vdi=VDI', {}, 400, 'VDI_TOO_SMALL'],
+    ['more than the disk has', 'vdi=VDI', {}, 400, `VDI_TOO_SMALL VDI ${3 * mib + 1}`],
     ['another format', 'vdi=VDI&format=vhd', {}, 400, 'VALUE_NOT_SUPPORTED format vhd'],
-    ['no disk', 'vdi=OpaqueRef:none', {}, 404, 'HANDLE_INVALID VDI OpaqueRef:none'],
+    ['no disk', 'vdi=OpaqueRef:none', {}, 404, 'VDI OpaqueRef:none'],
     ['a session cookie from a page elsewhere', 'vdi=VDI', { Origin: 'https://elsewhere.example' }, 403, 'A page'],
   ])('%s is refused, and nothing is written', async (_name, query, headers, status, text) => {
     const own = 'Origin' in headers ? { ...headers, Cookie: `session_id=${session}` } : headers;
     const answer = await put(query.replace('VDI', vdi), Buffer.alloc(3 * mib + 1, 1), own);
-    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(text)]);
+    const words = text.replace(' VDI ', ` ${vdi} `);
+    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(words)]);
     expect(record()).toMatchObject(free);
     expect((await contents()).equals(Buffer.alloc(3 * mib))).toBe(true);
+  });
+
+  test('of unknown length are refused where they go beyond the disk', async () => {
+    const body = new Blob([Buffer.alloc(3 * mib), 'x']).stream();
+    const request = { method: 'PUT', body, duplex: 'half' } as const;
+    const answer = await fetch(at('import_raw_vdi', `vdi=${vdi}`), request);
+    expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining(`VDI_TOO_SMALL ${vdi}`)]);
+    expect(record()).toMatchObject(free);
   });
 
   test('is for vm-admin and above; a client that is nobody is asked who it is', async () => {
