@@ -17,7 +17,7 @@ import {
   restoreNetwork,
   type LabHost,
 } from '@xenolith/lab';
-import { formatXlConfig } from '@xenolith/wire';
+import { formatXlConfig, shellQuote } from '@xenolith/wire';
 import type { DomainConfig, HostAddress, HostDriver, HostNews } from '@xenolith/xapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '@xenolith/server';
@@ -140,6 +140,16 @@ describe.skipIf(needs.skip)('real Xen', () => {
         memoryMib: 128,
         random: systemRandom(),
         until,
+        programs: {
+          install: async (path, text, mode) => {
+            const file = shellQuote(`/etc/xapi.d/${path}`);
+            const script = `mkdir -p "$(dirname ${file})" && cat >${file} && chmod ${mode.toString(8)} ${file}`;
+            await run(['sh', '-c', script], text);
+          },
+          remove: async (name) => {
+            await run(['rm', '-r', `/etc/xapi.d/${name}`]);
+          },
+        },
         close: async () => {
           expect(await run(['ls', '/tmp', '/run/xenolith', directory])).not.toMatch(/was-here|\.part|\.cfg$/m);
         },

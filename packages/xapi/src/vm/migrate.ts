@@ -6,6 +6,7 @@
 import type { Ref } from '@xenolith/base';
 import type { Call } from '../call/call.ts';
 import { XapiError } from '../errors.ts';
+import { runVmHooks } from '../host/hooks.ts';
 import type { Xapi } from '../xapi.ts';
 import { assertCanBootHere } from './placement.ts';
 import { resumeOn, suspend } from './power-work.ts';
@@ -14,7 +15,7 @@ import { suspendSr } from './suspend-image.ts';
 /**
  * @throws XapiError why it could not run on the host (`assertCanBootHere`), before anything is done; VM_MIGRATE_FAILED
  *   [vm, source, destination, words] when no repository has place for the memory, or when it did not go on there: then it
- *   goes on where it was, or stays suspended when it cannot do that either
+ *   goes on where it was, or stays suspended when it cannot do that either; XAPI_HOOK_FAILED
  */
 export async function poolMigrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>): Promise<void> {
   const { xapi } = call;
@@ -23,15 +24,18 @@ export async function poolMigrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>): P
   const { resident_on: from } = db.get('VM', vm);
   if (from === to) return;
   assertCanMigrate(xapi, vm, from, to);
+  await runVmHooks(xapi, vm, from, 'vm-pre-migrate', 'source');
   await suspend(xapi, vm, to);
   // Shut down hard meanwhile: then somebody wanted it so.
   if (db.get('VM', vm).power_state !== 'Suspended') throw failed(vm, from, to, 'it was shut down on the way');
   try {
-    await resumeOn(xapi, vm, to, { paused: false });
+    await resumeOn(xapi, vm, to, { paused: false, migrating: true });
   } catch (error) {
     const back = await goBack(xapi, vm, from);
     throw failed(vm, from, to, `${String(error)}; ${back}`);
   }
+  await runVmHooks(xapi, vm, from, 'vm-post-destroy', 'suspend');
+  await runVmHooks(xapi, vm, to, 'vm-post-migrate', 'destination');
 }
 
 const failed = (vm: Ref<'VM'>, from: Ref<'host'>, to: Ref<'host'>, words: string): XapiError =>
@@ -53,7 +57,7 @@ async function goBack(xapi: Xapi, vm: Ref<'VM'>, from: Ref<'host'>): Promise<str
   // Nobody knows whether it runs there: the next picture of that host tells.
   if (db.has('host', db.get('VM', vm).scheduled_to_be_resident_on)) return 'it may go on there';
   try {
-    await resumeOn(xapi, vm, from, { paused: false });
+    await resumeOn(xapi, vm, from, { paused: false, migrating: true });
     return 'it goes on where it was';
   } catch (error) {
     return `it stays suspended: ${String(error)}`;
