@@ -8,6 +8,7 @@ import type { HostSystem } from '../host-system.ts';
 import { runHostHooks } from '../host/hooks.ts';
 import { updateHostOperations } from '../host/host-operations.ts';
 import { disabledKey } from '../host/host-records.ts';
+import { overtakeOperations } from '../vm/operations.ts';
 import { assertCanBootHere } from '../vm/placement.ts';
 import { markHalted } from '../vm/power-state.ts';
 import type { Xapi } from '../xapi.ts';
@@ -158,6 +159,7 @@ export const hostPowerCalls = {
     // It came back meanwhile, and its VMs run.
     if (xapi.hosts.isLive(host)) throw new XapiError('HOST_IS_LIVE', host);
     for (const vm of guestsOf(xapi, host)) {
+      overtakeOperations(xapi, vm);
       xapi.db.update('VM', vm, { current_operations: {} });
       markHalted(xapi, vm);
     }

@@ -4,7 +4,7 @@ import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
 import { runVmHooks } from '../host/hooks.ts';
 import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
-import { assertAllowed, withOperation } from '../vm/operations.ts';
+import { assertAllowed, overtakeOperations, withOperation } from '../vm/operations.ts';
 import { poolMigrate } from '../vm/migrate.ts';
 import { markHalted, markRunning, type Placement } from '../vm/power-state.ts';
 import { hardReboot, hardShutdown, resumeOn, startOn, suspend } from '../vm/power-work.ts';
@@ -157,6 +157,7 @@ export const vmPowerCalls = {
     // Only the records: the way out when a host is gone for good. A host that answers is believed again, and asked now.
     const { resident_on: host, suspend_VDI } = xapi.db.get('VM', vm);
     assertAllowed(xapi, vm, 'power_state_reset');
+    overtakeOperations(xapi, vm);
     xapi.db.update('VM', vm, { current_operations: {} });
     markHalted(xapi, vm);
     if (xapi.hosts.isLive(host)) {
