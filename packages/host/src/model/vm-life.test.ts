@@ -418,6 +418,21 @@ describe('a hard shutdown while', () => {
   });
 });
 
+test('an image that could not be removed when its save failed is removed a minute later, however often that fails', async () => {
+  const vm = await running();
+  const images = (): number => [...pool.db.all('VDI')].filter(([, { type }]) => type === 'suspend').length;
+  pool.machine().failNext('save', new HostError('no-space', 'full'));
+  pool.machine().failNext('files', new HostError('command-failed', 'no'));
+  expect(await pool.refusal('VM.suspend', vm)).toBe('OUT_OF_SPACE full');
+  expect([images(), pool.vm(vm).suspend_VDI]).toEqual([1, 'OpaqueRef:NULL']);
+  pool.machine().failNext('files', new HostError('command-failed', 'no'));
+  await pool.pass(66_000);
+  expect(images()).toBe(1);
+  await pool.pass(66_000);
+  expect(images()).toBe(0);
+  expect(pool.disagreements()).toEqual([]);
+});
+
 describe('a uuid on two hosts', () => {
   const messages = (on: ModelPool): readonly string[] =>
     [...on.db.all('message')].filter(([, { name }]) => name === 'VM_ON_TWO_HOSTS').map(([, { body }]) => body);

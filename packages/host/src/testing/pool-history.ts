@@ -308,8 +308,6 @@ class HistoryRun {
     const pool = this.#pool;
     this.#say('calm');
     for (const machine of pool.machines.values()) {
-      // What could not be removed when that failed is removed when the host is next heard.
-      machine.setReachable(false);
       for (const operation of modelOperations) {
         try {
           machine.takeFailure(operation);
@@ -318,7 +316,6 @@ class HistoryRun {
         }
       }
     }
-    await pool.settle();
     for (const machine of pool.machines.values()) machine.setReachable(true);
     for (let passedMs = 0; passedMs < calmMs; passedMs += calmStepMs) {
       await pool.pass(calmStepMs);

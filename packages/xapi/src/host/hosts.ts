@@ -417,6 +417,11 @@ export class Hosts {
     return connected?.live === true ? connected.follower.domainOf(uuid) : undefined;
   }
 
+  /** A suspend image that no VM has could not be removed from a host: that is tried again. */
+  imageLeft(host: Ref<'host'>): void {
+    this.#connected.get(host)?.follower.imageLeft();
+  }
+
   /** Where in the pool a domain of a uuid runs, by the last pictures. */
   placeOf(uuid: string): Placement | undefined {
     for (const host of this.#connected.keys()) {
