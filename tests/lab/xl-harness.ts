@@ -15,7 +15,7 @@ import {
   type LabHost,
 } from '@xenolith/lab';
 import { systemClock, systemRandom } from '@xenolith/server';
-import { formatXlConfig } from '@xenolith/wire';
+import { formatXlConfig, shellQuote } from '@xenolith/wire';
 import type { DomainConfig, HostAddress } from '@xenolith/xapi';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { afterTripleFault } from './emulator-fault.ts';
@@ -130,6 +130,16 @@ export function describeRealXen(parts: readonly ConformancePart[]): () => LabHos
         spareCards: [],
         random: systemRandom(),
         until,
+        programs: {
+          install: async (path, text, mode) => {
+            const file = shellQuote(`/etc/xapi.d/${path}`);
+            const script = `mkdir -p "$(dirname ${file})" && cat >${file} && chmod ${mode.toString(8)} ${file}`;
+            await run(['sh', '-c', script], text);
+          },
+          remove: async (name) => {
+            await run(['rm', '-r', `/etc/xapi.d/${name}`]);
+          },
+        },
         close: async () => {
           expect(await run(['ls', '/tmp', '/run/xenolith', directory])).not.toMatch(/was-here|\.part|\.cfg$/m);
         },

@@ -41,6 +41,13 @@ export interface DriverHarness {
    * the harness's own limit, or when `condition` throws.
    */
   until<T>(what: string, condition: () => T | undefined): Promise<T>;
+  /** Where the host's executables are (`/etc/xapi.d`), and how the suite puts one there; no such test when absent. */
+  readonly programs?: {
+    /** Writes a file with its directory. */
+    install(path: string, text: string, mode: number): Promise<void>;
+    /** Removes a directory that {@link install} made, with all that is in it. */
+    remove(directory: string): Promise<void>;
+  };
   close(): Promise<void>;
 }
 

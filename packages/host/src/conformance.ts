@@ -476,6 +476,36 @@ function describeFiles(suite: Suite): void {
     expect(await system.run(program)).toBeUndefined();
   });
 
+  test('executables of a directory are listed by name and run with their arguments; others are none', async (context) => {
+    const { system } = suite.driver;
+    const { programs } = suite.harness;
+    const directory = 'host-post-declare-dead';
+    expect(await system.list(directory)).toEqual([]);
+    if (programs === undefined) return context.skip();
+    const script = '#!/bin/sh\nprintf "%s|" "$0" "$@"\necho "why not" >&2\nexit 3\n';
+    const files: readonly (readonly [string, number])[] = [
+      ['20-later', 0o755],
+      ['10-first', 0o755],
+      ['Zero', 0o755],
+      ['30-no-program', 0o644],
+      ["it's; touch was-here", 0o755],
+      ['two\nlines', 0o755],
+      ['.hidden', 0o755],
+      ['50-directory/inside', 0o755],
+    ];
+    try {
+      for (const [name, mode] of files) await programs.install(`${directory}/${name}`, script, mode);
+      expect(await system.list(directory)).toEqual(['10-first', '20-later', 'Zero']);
+      const args = ['-hostuuid', "it's", '$HOME', ''];
+      const end = await system.run({ directory, name: '10-first', args, timeLimitMs: 10_000 });
+      expect(end).toMatchObject({ exitCode: 3, timedOut: false, stderr: 'why not\n' });
+      expect(end?.stdout).toMatch(/\/host-post-declare-dead\/10-first\|-hostuuid\|it's\|\$HOME\|\|$/);
+    } finally {
+      await programs.remove(directory);
+    }
+    expect(await system.list(directory)).toEqual([]);
+  });
+
   test('space is told of the file system, and a missing directory is made', async () => {
     const space = await suite.driver.files.space(`${suite.harness.directory}/a new one/inside`);
     expect(space.totalBytes).toBeGreaterThan(0);

@@ -1,7 +1,22 @@
 /** What is asked of a host's own operating system and of Xen as a whole, not of its domains. */
 
+/** When executables are run for a VM: a directory of that name below the host's `/etc/xapi.d` (ocaml/xenopsd/lib/xenops_hooks.ml). */
+export type VmHook =
+  | 'vm-pre-start'
+  | 'vm-pre-shutdown'
+  | 'vm-post-destroy'
+  | 'vm-pre-reboot'
+  | 'vm-pre-suspend'
+  | 'vm-pre-resume'
+  | 'vm-post-resume'
+  | 'vm-pre-migrate'
+  | 'vm-post-migrate';
+
+/** When executables are run for a host (ocaml/xapi/xapi_hooks.ml). */
+export type HostHook = 'host-pre-declare-dead' | 'host-post-declare-dead';
+
 /** Where executables of a host's administrator are: a directory of that name below the host's `/etc/xapi.d`. */
-export type ProgramDirectory = 'plugins' | 'extensions';
+export type ProgramDirectory = 'plugins' | 'extensions' | VmHook | HostHook;
 
 /** An executable to run on a host. */
 export interface HostProgram {
@@ -29,6 +44,11 @@ export interface HostSystem {
   run(program: HostProgram): Promise<ProgramEnd | undefined>;
   /** Whether there is an executable of that name. */
   has(directory: ProgramDirectory, name: string): Promise<boolean>;
+  /**
+   * The names of a directory's executables, in the order of their bytes; none when there is no such directory. Names have
+   * letters, digits, `.`, `-` and `_`: what an editor or a package manager leaves beside them is none.
+   */
+  list(directory: ProgramDirectory): Promise<readonly string[]>;
   /** Xen's own messages (`xl dmesg`). @param clear forgets them once they are read */
   dmesg(clear: boolean): Promise<string>;
   /** Sends debug keys to Xen (`xl debug-keys`), whose answer is among its messages. Letters and digits only. */

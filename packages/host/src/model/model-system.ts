@@ -18,7 +18,7 @@ export function modelSystem(
   checkReachable: () => void,
   programDirectory?: string,
 ): HostSystem {
-  const programs = (): Pick<HostSystem, 'run' | 'has'> | undefined => {
+  const programs = (): Pick<HostSystem, 'run' | 'has' | 'list'> | undefined => {
     if (programDirectory === undefined) return undefined;
     const shell = new LocalTransport(clock);
     return shellPrograms(programDirectory, (command) => shell.run(command));
@@ -38,6 +38,7 @@ export function modelSystem(
   return {
     run: (program) => reached(() => known?.run(program)),
     has: (directory, name) => reached(async () => (await known?.has(directory, name)) ?? false),
+    list: (directory) => reached(async () => (await known?.list(directory)) ?? []),
     dmesg: (clear) =>
       reached(() => {
         const facts = host.facts();

@@ -1,3 +1,6 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { bytes, gibBytes, ManualClock, SeededRandom } from '@xenolith/base';
 import { guestFiles } from '../bootable-guests.ts';
 import { describeHostDriver } from '../conformance.ts';
@@ -11,11 +14,12 @@ const steps = 1000;
 
 describeHostDriver(
   'the model',
-  () => {
+  async () => {
+    const programs = await mkdtemp(join(tmpdir(), 'xenolith-programs-'));
     const clock = new ManualClock();
     const host = new ModelHost({ ...defaultModelShape, memoryBytes: bytes(4 * gibBytes), networkCards: 4 }, 1, clock);
-    return Promise.resolve({
-      driver: new ModelDriver(host),
+    return {
+      driver: new ModelDriver(host, programs),
       byHand: {
         create: (config) => Promise.resolve(void host.create(config, { paused: false })),
         pause: (domid) => Promise.resolve(host.hypervisor.pause(domid)),
@@ -37,8 +41,16 @@ describeHostDriver(
         }
         throw new Error(`waited in vain for ${what}`);
       },
-      close: () => Promise.resolve(),
-    });
+      programs: {
+        install: async (path, text, mode) => {
+          await mkdir(dirname(join(programs, path)), { recursive: true });
+          await writeFile(join(programs, path), text);
+          await chmod(join(programs, path), mode);
+        },
+        remove: (directory) => rm(join(programs, directory), { recursive: true }),
+      },
+      close: () => rm(programs, { recursive: true, force: true }),
+    };
   },
   { types: ['pv', 'pvh'], absentScheduler: 'sedf', timeoutMs: 10_000 },
 );

@@ -373,6 +373,64 @@ describe('a hard shutdown while', () => {
     expect(states(vm)).toEqual(['Halted', false, false, {}]);
     expect(pool.disagreements()).toEqual([]);
   });
+
+  /** Holds up what a driver does before it does it. */
+  const heldUp = async (call: 'restore' | 'save' | 'pause'): Promise<() => void> => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    pool.wrapDriver = (driver): HostDriver => ({
+      ...driver,
+      [call]: async (...args: readonly unknown[]) => {
+        await gate;
+        return await (driver[call] as (...given: readonly unknown[]) => Promise<unknown>)(...args);
+      },
+    });
+    await pool.reopen();
+    return release;
+  };
+
+  test.each([
+    ['VM.suspend', 'save', [], 'VM.hard_shutdown', 'VM_BAD_POWER_STATE VM running halted'],
+    ['VM.pause', 'pause', [], 'VM.hard_shutdown', 'VM_BAD_POWER_STATE VM running halted'],
+    ['VM.resume', 'restore', [false, false], 'VM.hard_shutdown', 'TASK_CANCELLED'],
+    ['VM.suspend', 'save', [], 'VM.hard_reboot', 'TASK_CANCELLED'],
+  ] as const)('%s has not begun yet: it is told by %s what became of it', async (method, call, args, hard, error) => {
+    const vm = await running();
+    if (call === 'restore') await pool.call('VM.suspend', vm);
+    const release = await heldUp(call);
+    const working = pool.begin(method, vm, ...args);
+    await pool.settle();
+    await pool.call(hard, vm);
+    release();
+    const answer = await working;
+    expect(
+      answer.ok
+        ? ''
+        : answer.error
+            .join(' ')
+            .replace(vm, 'VM')
+            .replace(/ OpaqueRef:.*$/, ''),
+    ).toBe(error);
+    await pool.settle();
+    expect(pool.disagreements()).toEqual([]);
+  });
+});
+
+test('an image that could not be removed when its save failed is removed a minute later, however often that fails', async () => {
+  const vm = await running();
+  const images = (): number => [...pool.db.all('VDI')].filter(([, { type }]) => type === 'suspend').length;
+  pool.machine().failNext('save', new HostError('no-space', 'full'));
+  pool.machine().failNext('files', new HostError('command-failed', 'no'));
+  expect(await pool.refusal('VM.suspend', vm)).toBe('OUT_OF_SPACE full');
+  expect([images(), pool.vm(vm).suspend_VDI]).toEqual([1, 'OpaqueRef:NULL']);
+  pool.machine().failNext('files', new HostError('command-failed', 'no'));
+  await pool.pass(66_000);
+  expect(images()).toBe(1);
+  await pool.pass(66_000);
+  expect(images()).toBe(0);
+  expect(pool.disagreements()).toEqual([]);
 });
 
 describe('a uuid on two hosts', () => {

@@ -48,11 +48,14 @@ export class ModelPool {
   readonly #store = new MemoryStore();
   readonly #drivers: HostDriver[] = [];
   readonly #addressOf: (number: number) => string;
+  readonly #programDirectory: string | undefined;
   #opened = 0;
   #session: Ref<'session'>;
 
-  constructor(addressOf = modelAddress) {
+  /** @param programDirectory where this machine has the executables of the hosts; they have none when absent */
+  constructor(addressOf = modelAddress, programDirectory?: string) {
     this.#addressOf = addressOf;
+    this.#programDirectory = programDirectory;
     this.xapi = this.#makeXapi();
     this.#session = this.#login();
   }
@@ -60,10 +63,15 @@ export class ModelPool {
   /** A pool of so many hosts that has been opened. */
   static async open(hosts = 1, addressOf = modelAddress): Promise<ModelPool> {
     const pool = new ModelPool(addressOf);
-    await pool.#start();
-    for (let number = 1; number <= hosts; number++) await pool.call('host.add', addressOf(number), {});
-    await pool.settle();
+    await pool.addHosts(hosts);
     return pool;
+  }
+
+  /** Opens a pool that was only made, with so many hosts. */
+  async addHosts(hosts: number): Promise<void> {
+    await this.#start();
+    for (let number = 1; number <= hosts; number++) await this.call('host.add', this.#addressOf(number), {});
+    await this.settle();
   }
 
   /** Ends what was open, if it lives still, and opens the pool from what its store has. Comes back with the first pictures. */
@@ -322,7 +330,7 @@ export class ModelPool {
       this.machines.get(text) ??
       new ModelHost(parsed.value.shape, parsed.value.seed, this.clock, { shared: this.#shared });
     this.machines.set(text, machine);
-    const driver = new ModelDriver(machine);
+    const driver = new ModelDriver(machine, this.#programDirectory);
     this.#drivers.push(driver);
     const fused = fusedDriver(driver, machine, this.fuse);
     return this.wrapDriver(this.puttingBack ? { ...fused, remember: (known) => driver.remember(known) } : fused);

@@ -1,7 +1,7 @@
 /** Executables below a directory, run by a POSIX shell: of a real control domain, or of this machine for modelled hosts. */
 import { shellQuote } from '@xenolith/wire';
 import { HostError, type HostProgram, type HostSystem, type ProgramDirectory } from '@xenolith/xapi';
-import { pathWord, scriptHead } from './host-script.ts';
+import { commandFailure, pathWord, scriptHead } from './host-script.ts';
 import type { Command, CommandResult } from './transport.ts';
 
 /** Where XAPI has them, and so do we. */
@@ -29,7 +29,7 @@ const isName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.
 export function shellPrograms(
   root: string,
   run: (command: Command) => Promise<CommandResult>,
-): Pick<HostSystem, 'run' | 'has'> {
+): Pick<HostSystem, 'run' | 'has' | 'list'> {
   const fileOf = (directory: ProgramDirectory, name: string): string => pathWord(`${root}/${directory}/${name}`);
   return {
     async run({ directory, name, args, stdin, timeLimitMs }: HostProgram) {
@@ -57,6 +57,16 @@ export function shellPrograms(
       const file = fileOf(directory, name);
       const text = `[ -f ${file} ] && [ -x ${file} ]`;
       return (await run({ text, timeLimitMs: lookLimitMs, lane: 'look' })).exitCode === 0;
+    },
+    async list(directory) {
+      const text =
+        `${scriptHead}for f in ${pathWord(`${root}/${directory}`)}/*; do n=\${f##*/}; ` +
+        'case $n in *[!A-Za-z0-9_.-]*) continue;; esac; ' +
+        `[ -f "$f" ] && [ -x "$f" ] && printf '%s\\n' "$n"; done; true`;
+      const result = await run({ text, timeLimitMs: lookLimitMs, lane: 'look' });
+      if (result.exitCode !== 0) throw commandFailure(`listing ${directory}`, result);
+      // Names are ASCII here, so the order of UTF-16 is that of bytes.
+      return result.stdout.split('\n').filter(isName).toSorted();
     },
   };
 }

@@ -21,7 +21,7 @@ export interface Arguments {
   readonly modelPool: boolean;
   /** Model seconds per second of the wall clock. */
   readonly modelSpeed: number;
-  /** Absolute path of the directory with the plugins and extensions of modelled hosts. */
+  /** Absolute path of the directory with the plugins, extensions and hooks of modelled hosts. */
   readonly programDirectory: string | undefined;
   readonly surface: { readonly personality: Personality; readonly strict: boolean };
   /** Undefined to suit where the log goes to. */
@@ -42,7 +42,7 @@ export const usage = `xenolithd: the XenAPI of a pool of Xen hosts
   --env-file FILE     write XENOLITH_URL, XENOLITH_USER and XENOLITH_PASSWORD there once ready
   --empty             begin with an empty pool instead of a small modelled one (first start only)
   --model-speed N     model seconds per second, for all modelled hosts (1); max for as fast as the processor goes
-  --plugin-directory DIR  plugins/ and extensions/ of modelled hosts are below it; real hosts have theirs in /etc/xapi.d
+  --plugin-directory DIR  plugins/, extensions/ and hooks of modelled hosts are below it; real hosts have theirs in /etc/xapi.d
   --personality NAME  answer as an older release: ${personalities.join(', ')}
   --strict            without the calls, classes and fields that XAPI has not
   --log-level LEVEL   ${logLevels.join(', ')} (warn on a terminal, info otherwise)

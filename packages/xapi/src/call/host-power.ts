@@ -5,8 +5,10 @@ import { XapiError } from '../errors.ts';
 import { HostError } from '../host-driver.ts';
 import { hostRefusal } from '../host-error.ts';
 import type { HostSystem } from '../host-system.ts';
+import { runHostHooks } from '../host/hooks.ts';
 import { updateHostOperations } from '../host/host-operations.ts';
 import { disabledKey } from '../host/host-records.ts';
+import { overtakeOperations } from '../vm/operations.ts';
 import { assertCanBootHere } from '../vm/placement.ts';
 import { markHalted } from '../vm/power-state.ts';
 import type { Xapi } from '../xapi.ts';
@@ -116,12 +118,16 @@ export const hostPowerCalls = {
 
   async reboot({ xapi }, { host }) {
     assertOutOfService(xapi, host);
+    await runHostHooks(xapi, host, 'host-pre-declare-dead', 'clean-reboot');
     await onSystem(xapi, host, (system) => system.reboot());
+    await runHostHooks(xapi, host, 'host-post-declare-dead', 'clean-reboot');
   },
 
   async shutdown({ xapi }, { host }) {
     assertOutOfService(xapi, host);
+    await runHostHooks(xapi, host, 'host-pre-declare-dead', 'clean-shutdown');
     await onSystem(xapi, host, (system) => system.powerOff());
+    await runHostHooks(xapi, host, 'host-post-declare-dead', 'clean-shutdown');
   },
 
   /** A modelled machine has a button; a real one is powered on by a plugin of another host, as in XAPI. */
@@ -146,13 +152,31 @@ export const hostPowerCalls = {
   },
 
   /** Gives up the VMs of a host that is gone. @throws XapiError HOST_IS_LIVE [host] */
-  declare_dead({ xapi }, { host }) {
-    const guests = guestsOf(xapi, host);
+  async declare_dead({ xapi }, { host }) {
+    xapi.db.get('host', host);
     if (xapi.hosts.isLive(host)) throw new XapiError('HOST_IS_LIVE', host);
-    for (const vm of guests) {
+    await runHostHooks(xapi, host, 'host-pre-declare-dead', 'user');
+    // It came back meanwhile, and its VMs run.
+    if (xapi.hosts.isLive(host)) throw new XapiError('HOST_IS_LIVE', host);
+    for (const vm of guestsOf(xapi, host)) {
+      overtakeOperations(xapi, vm);
       xapi.db.update('VM', vm, { current_operations: {} });
       markHalted(xapi, vm);
     }
+    await runHostHooks(xapi, host, 'host-post-declare-dead', 'user');
+  },
+
+  /** Its hooks are run while its records are there. @throws XapiError HOST_IS_LIVE [host], HOST_HAS_RESIDENT_VMS [host] */
+  async destroy({ xapi }, { self }) {
+    const assertGone = (): void => {
+      if (xapi.hosts.isLive(self)) throw new XapiError('HOST_IS_LIVE', self);
+      if (guestsOf(xapi, self).length > 0) throw new XapiError('HOST_HAS_RESIDENT_VMS', self);
+    };
+    assertGone();
+    await runHostHooks(xapi, self, 'host-pre-declare-dead', 'dbdestroy');
+    await runHostHooks(xapi, self, 'host-post-declare-dead', 'dbdestroy');
+    assertGone();
+    await xapi.hosts.forget(self);
   },
 
   dmesg: ({ xapi }, { host }) => onSystem(xapi, host, (system) => system.dmesg(false)),

@@ -14,10 +14,6 @@ export const hostCalls = {
   ...hostPowerCalls,
   add: ({ xapi }, { address, options }) => xapi.hosts.add(address, options),
   forget: ({ xapi }, { self }) => xapi.hosts.forget(self),
-  destroy: ({ xapi }, { self }) => {
-    if (xapi.hosts.isLive(self)) throw new XapiError('HOST_IS_LIVE', self);
-    return xapi.hosts.forget(self);
-  },
   get_servertime: ({ xapi }, { host }) => {
     xapi.db.get('host', host);
     return formatDateTime(xapi.clock.now());

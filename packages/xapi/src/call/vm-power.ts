@@ -1,9 +1,11 @@
 /** The power operations of VMs. XAPI: ocaml/xapi/xapi_vm.ml, xapi_vm_lifecycle.ml. */
 import type { Ref } from '@xenolith/base';
+import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
+import { runVmHooks } from '../host/hooks.ts';
 import { domainTriggers } from '../host-driver.ts';
 import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
-import { assertAllowed, withOperation } from '../vm/operations.ts';
+import { assertAllowed, overtakeOperations, withOperation } from '../vm/operations.ts';
 import { markHalted, markRunning, type Placement } from '../vm/power-state.ts';
 import { hardReboot, hardShutdown, resumeOn, startOn, suspend } from '../vm/power-work.ts';
 import { removeSuspendVdi } from '../vm/suspend-image.ts';
@@ -33,7 +35,9 @@ function resumeHost(call: Call, vm: Ref<'VM'>): Ref<'host'> {
 
 async function cleanShutdown(call: Call, vm: Ref<'VM'>): Promise<void> {
   const { xapi, task } = call;
-  const { domid: before } = xapi.db.get('VM', vm);
+  const { resident_on: host } = xapi.db.get('VM', vm);
+  await runVmHooks(xapi, vm, host, 'vm-pre-shutdown', 'clean-shutdown');
+  const { domid: before } = runningOf(xapi, vm);
   await xapi.hosts.driveDomain(vm, (driver, domain) => driver.requestShutdown(domain));
   const isRebootedHard = (): boolean => {
     const { domid, current_operations } = xapi.db.get('VM', vm);
@@ -51,11 +55,26 @@ async function cleanShutdown(call: Call, vm: Ref<'VM'>): Promise<void> {
   });
   if (isRestarted() && !isRebootedHard()) return await hardShutdown(xapi, vm);
   // The guest that was asked is no more, and the one in its place was not asked.
-  if (xapi.db.get('VM', vm).power_state !== 'Halted') throw new XapiError('TASK_CANCELLED', task.ref);
+  const { power_state, current_operations } = xapi.db.get('VM', vm);
+  if (power_state !== 'Halted') throw new XapiError('TASK_CANCELLED', task.ref);
+  // Who overtook it runs them.
+  if (Object.values(current_operations).includes('hard_shutdown')) return;
+  await runVmHooks(xapi, vm, host, 'vm-post-destroy', 'clean-shutdown');
 }
 
+/** A VM that must have its domain still, after something was waited for. @throws XapiError VM_BAD_POWER_STATE */
+function runningOf({ db }: Xapi, vm: Ref<'VM'>): RecordOf<'VM'> {
+  const record = db.get('VM', vm);
+  if (record.power_state === 'Running' || record.power_state === 'Paused') return record;
+  throw new XapiError('VM_BAD_POWER_STATE', vm, 'running', record.power_state.toLowerCase());
+}
+
+/** The host makes the new domain by itself, so no hook comes between: what is run is run before. */
 async function cleanReboot({ xapi, task }: Call, vm: Ref<'VM'>): Promise<void> {
-  const { domid: before } = xapi.db.get('VM', vm);
+  const { resident_on: host } = xapi.db.get('VM', vm);
+  await runVmHooks(xapi, vm, host, 'vm-pre-shutdown', 'clean-reboot');
+  await runVmHooks(xapi, vm, host, 'vm-pre-reboot', 'none');
+  const { domid: before } = runningOf(xapi, vm);
   await xapi.hosts.driveDomain(vm, (driver, domain) => driver.requestReboot(domain));
   const isRebooted = (record: { readonly power_state: string; readonly domid: number }): boolean =>
     record.power_state === 'Halted' || (record.power_state === 'Running' && record.domid !== before);
@@ -150,6 +169,7 @@ export const vmPowerCalls = {
     // Only the records: the way out when a host is gone for good. A host that answers is believed again, and asked now.
     const { resident_on: host, suspend_VDI } = xapi.db.get('VM', vm);
     assertAllowed(xapi, vm, 'power_state_reset');
+    overtakeOperations(xapi, vm);
     xapi.db.update('VM', vm, { current_operations: {} });
     markHalted(xapi, vm);
     if (xapi.hosts.isLive(host)) {

@@ -22,7 +22,6 @@ export async function checkpoint(
   const { power_state: powerStateBefore, resident_on: host } = db.get('VM', vm);
   const options = { ...named, operation: 'checkpoint', powerStateBefore } as const;
   if (powerStateBefore !== 'Running') return await copyVm(call, vm, options);
-  await suspend(xapi, vm);
   const goOn = async (): Promise<void> => {
     // Shut down hard meanwhile: then somebody wanted it so.
     if (db.get('VM', vm).power_state !== 'Suspended') return;
@@ -35,6 +34,7 @@ export async function checkpoint(
   };
   let copy: Ref<'VM'>;
   try {
+    await suspend(xapi, vm);
     copy = await copyVm(call, vm, options);
   } catch (error) {
     await goOn();

@@ -41,6 +41,9 @@ const saveGraceMs = 600_000;
 /** How long an image may take to get its name once its domain has ended. */
 const namingGraceMs = 60_000;
 
+/** When to try again to remove an image that could not be removed. */
+const sweepAgainMs = 60_000;
+
 /** What following needs of a driver, beside its pictures. */
 export type FollowedHost = Pick<HostDriver, 'sequence' | 'refresh' | 'describe'> & {
   readonly files: Pick<HostDriver['files'], 'stat'>;
@@ -65,6 +68,8 @@ export class Follower {
   #present: ReadonlyMap<Uuid, DomainInfo> = new Map();
   /** The next picture is the first after a time of which nothing is known. */
   #isFirst = true;
+  /** From when on the next picture is the time to remove images that are left. */
+  #sweepAtMs = Infinity;
   readonly #vcpuUse: CpuUse<DomId>;
   #work: Promise<void> = Promise.resolve();
 
@@ -102,6 +107,11 @@ export class Follower {
     this.#isFirst = true;
   }
 
+  /** An image could not be removed here, although the host is not lost. */
+  imageLeft(): void {
+    this.#sweepAtMs = Math.min(this.#sweepAtMs, this.#xapi.clock.now() + sweepAgainMs);
+  }
+
   /** Takes in a picture. Pictures are worked on one after the other. */
   see(picture: DomainPicture): void {
     this.#present = domainsByUuid(picture.domains);
@@ -124,6 +134,9 @@ export class Follower {
       this.#isFirst = false;
       const done = await this.#attempt(() => this.#clearUp(picture));
       if (done !== true) this.#isFirst = true;
+    } else if (this.#xapi.clock.now() >= this.#sweepAtMs) {
+      this.#sweepAtMs = Infinity;
+      await this.#attempt(() => sweepSuspendVdis(this.#xapi, this.#host));
     }
     await db.durable();
   }

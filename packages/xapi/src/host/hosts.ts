@@ -360,12 +360,12 @@ export class Hosts {
     const driver = this.driverOf(host);
     const follower = this.#connected.get(host)?.follower;
     const held = follower?.hold(vm);
+    const { domid } = this.#xapi.db.get('VM', vm);
     try {
       return await action(driver);
     } catch (error) {
       if (!isOutcomeKnown(error)) follower?.lostSight();
-      if (error instanceof HostError) throw hostRefusal(error, host, vm);
-      throw error;
+      throw error instanceof HostError ? this.#refusalOf(error, host, vm, domid) : error;
     } finally {
       held?.dispose();
       // Not waited for: the answer is known, the picture only confirms it.
@@ -384,12 +384,22 @@ export class Hosts {
 
   /** Asks about the domain that a VM has now; nothing is changed. */
   async lookAtDomain<T>(vm: Ref<'VM'>, action: (driver: HostDriver, domain: DomainIdentity) => Promise<T>): Promise<T> {
-    const { resident_on: host } = this.#xapi.db.get('VM', vm);
+    const { resident_on: host, domid } = this.#xapi.db.get('VM', vm);
     try {
       return await action(this.driverOf(host), this.#domainOf(vm));
     } catch (error) {
-      throw error instanceof HostError ? hostRefusal(error, host, vm) : error;
+      throw error instanceof HostError ? this.#refusalOf(error, host, vm, domid) : error;
     }
+  }
+
+  /** A VM that needs a domain and has none any more is not in the state for it, whatever the next picture makes of that. */
+  #refusalOf(error: HostError, host: Ref<'host'>, ref: Ref<'VM'>, domid: number): XapiError {
+    const vm = this.#xapi.db.find('VM', ref);
+    if (vm === undefined || error.code !== 'no-such-domain') return hostRefusal(error, host, ref);
+    const hasDomain = vm.power_state === 'Running' || vm.power_state === 'Paused';
+    // It was rebooted: it runs, only not as that domain.
+    if (hasDomain && vm.domid !== domid) return hostRefusal(error, host, ref);
+    return new XapiError('VM_BAD_POWER_STATE', ref, 'running', hasDomain ? 'halted' : vm.power_state.toLowerCase());
   }
 
   #domainOf(vm: Ref<'VM'>): DomainIdentity {
@@ -406,6 +416,11 @@ export class Hosts {
   domainOn(host: Ref<'host'>, uuid: string): DomainInfo | undefined {
     const connected = this.#connected.get(host);
     return connected?.live === true ? connected.follower.domainOf(uuid) : undefined;
+  }
+
+  /** A suspend image that no VM has could not be removed from a host: that is tried again. */
+  imageLeft(host: Ref<'host'>): void {
+    this.#connected.get(host)?.follower.imageLeft();
   }
 
   /** Where in the pool a domain of a uuid runs, by the last pictures. */

@@ -23,6 +23,8 @@ export interface Task {
   /** @param fraction from 0 to 1 */
   setProgress(fraction: number): void;
   readonly cancelled: boolean;
+  /** Other work took away what it works on, as a hard shutdown does: what goes wrong from then on is no surprise. */
+  readonly overtaken: boolean;
   /** @throws XapiError TASK_CANCELLED when somebody asked for it. */
   throwIfCancelled(): void;
   /** Rings when the task is cancelled, at once when it was already. Makes the task cancellable until disposed. */
@@ -34,6 +36,7 @@ export const noTask: Task = {
   ref: nullRef(),
   setProgress() {},
   cancelled: false,
+  overtaken: false,
   throwIfCancelled() {},
   onCancel: () => ({ dispose() {} }),
 };
@@ -53,6 +56,7 @@ interface Owner {
 
 interface Running {
   cancelled: boolean;
+  overtaken: boolean;
   readonly cancel: Signal<undefined>;
 }
 
@@ -79,7 +83,7 @@ export class Tasks {
   /** Begins a task of the server's own work. @throws XapiError TOO_MANY_PENDING_TASKS */
   begin(label: string, options: TaskOptions = {}): Task {
     const ref = this.#create(label, options);
-    const running: Running = { cancelled: false, cancel: new Signal() };
+    const running: Running = { cancelled: false, overtaken: false, cancel: new Signal() };
     this.#running.set(ref, running);
     return this.#handle(ref, running);
   }
@@ -100,7 +104,7 @@ export class Tasks {
     if (!this.#pending.delete(ref)) {
       throw new XapiError('OPERATION_NOT_ALLOWED', `task ${ref} has ended, or is at work already`);
     }
-    const running: Running = { cancelled: false, cancel: new Signal() };
+    const running: Running = { cancelled: false, overtaken: false, cancel: new Signal() };
     this.#running.set(ref, running);
     return this.#handle(ref, running);
   }
@@ -147,6 +151,9 @@ export class Tasks {
       get cancelled() {
         return running.cancelled;
       },
+      get overtaken() {
+        return running.overtaken;
+      },
       throwIfCancelled() {
         if (running.cancelled) throw new XapiError('TASK_CANCELLED', ref);
       },
@@ -180,6 +187,12 @@ export class Tasks {
     running.cancelled = true;
     if (this.#db.has('task', ref)) this.#db.update('task', ref, { status: 'cancelling', allowed_operations: [] });
     running.cancel.emit(undefined);
+  }
+
+  /** Says that a task's work is {@link Task.overtaken}; one that has ended is not. */
+  overtake(ref: Ref<'task'>): void {
+    const running = this.#running.get(ref);
+    if (running !== undefined) running.overtaken = true;
   }
 
   /** @param resultXml the XML-RPC text of the value, as `task.result` shows it. */

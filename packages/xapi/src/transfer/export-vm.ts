@@ -93,6 +93,9 @@ const partOf = (task: Task, from: number, share: number): Task => ({
   get cancelled() {
     return task.cancelled;
   },
+  get overtaken() {
+    return task.overtaken;
+  },
   throwIfCancelled: () => task.throwIfCancelled(),
   onCancel: (action) => task.onCancel(action),
 });

@@ -7,6 +7,7 @@
 import type { Ref } from '@xenolith/base';
 import type { Call } from '../call/call.ts';
 import { XapiError } from '../errors.ts';
+import { runVmHooks } from '../host/hooks.ts';
 import { assertMovable, copyForMove, takePlaces, type MovedDisks } from '../storage/move-disk.ts';
 import { pbdOf } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
@@ -17,7 +18,7 @@ import { suspendSr } from './suspend-image.ts';
 /**
  * @throws XapiError why it could not run on the host (`assertCanBootHere`), or a disk could not go, before anything is
  *   done; VM_MIGRATE_FAILED [vm, source, destination, words] when no repository has place for the memory, or when it did
- *   not go on there: then it goes on where it was, or stays suspended when it cannot do that either
+ *   not go on there: then it goes on where it was, or stays suspended when it cannot do that either; XAPI_HOOK_FAILED
  */
 export async function migrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>, moves: Moves = noMoves): Promise<void> {
   const { xapi } = call;
@@ -28,6 +29,7 @@ export async function migrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>, moves:
   if (runs && from === to && moves.disks.size + moves.networks.size === 0) return;
   assertCanMigrate(xapi, vm, to, moves);
   if (!runs) return await settle(xapi, await copyForMove(call, moves.disks), moves);
+  await runVmHooks(xapi, vm, from, 'vm-pre-migrate', 'source');
   await suspend(xapi, vm, to);
   try {
     const copies = await copyForMove(call, moves.disks);
@@ -37,12 +39,14 @@ export async function migrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>, moves:
       throw failed(vm, from, to, 'it was shut down on the way');
     }
     await settle(xapi, copies, moves);
-    await resumeOn(xapi, vm, to, { paused: false });
+    await resumeOn(xapi, vm, to, { paused: false, migrating: true });
   } catch (error) {
     const back = await goBack(xapi, vm, from);
     if (error instanceof XapiError && ['VM_MIGRATE_FAILED', 'TASK_CANCELLED'].includes(error.code)) throw error;
     throw failed(vm, from, to, `${String(error)}; ${back}`);
   }
+  await runVmHooks(xapi, vm, from, 'vm-post-destroy', 'suspend');
+  await runVmHooks(xapi, vm, to, 'vm-post-migrate', 'destination');
 }
 
 /** The VM has its new disks and networks, in one commit. */
@@ -80,7 +84,7 @@ async function goBack(xapi: Xapi, vm: Ref<'VM'>, from: Ref<'host'>): Promise<str
   // Nobody knows whether it runs there: the next picture of that host tells.
   if (db.has('host', db.get('VM', vm).scheduled_to_be_resident_on)) return 'it may go on there';
   try {
-    await resumeOn(xapi, vm, from, { paused: false });
+    await resumeOn(xapi, vm, from, { paused: false, migrating: true });
     return 'it goes on where it was';
   } catch (error) {
     return `it stays suspended: ${String(error)}`;

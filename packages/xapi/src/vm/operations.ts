@@ -184,7 +184,16 @@ export function updateAllowedOperations(xapi: Xapi, ref: Ref<'VM'>): void {
   updateApplianceOperations(xapi, situation.vm.appliance);
 }
 
-/** Runs an operation of a VM with the marks that clients watch: `current_operations` while it lasts. */
+/** What is under way with a VM loses its domain or its image, or is given up: it may fail from now on. */
+export function overtakeOperations({ db, tasks }: Xapi, ref: Ref<'VM'>): void {
+  for (const task of Object.keys(db.get('VM', ref).current_operations)) tasks.overtake(task as Ref<'task'>);
+}
+
+/**
+ * Runs an operation of a VM with the marks that clients watch: `current_operations` while it lasts.
+ * @throws XapiError why it is refused; TASK_CANCELLED [task] when a hard shutdown or reboot took its domain or image away and
+ *   the host has no better word for it (XAPI cancels such tasks: ocaml/xapi/xapi_vm.ml, `hard_shutdown`)
+ */
 export async function withOperation<T>(
   { xapi, task }: Call,
   ref: Ref<'VM'>,
@@ -193,11 +202,15 @@ export async function withOperation<T>(
 ): Promise<T> {
   assertAllowed(xapi, ref, operation);
   const before = xapi.db.get('VM', ref).current_operations;
+  if (hard.has(operation)) overtakeOperations(xapi, ref);
   xapi.db.update('VM', ref, { current_operations: { ...before, [task.ref]: operation } });
   updateAllowedOperations(xapi, ref);
   updateDeviceOperations(xapi, ref);
   try {
     return await action();
+  } catch (error) {
+    const isWordless = error instanceof XapiError && error.code === 'INTERNAL_ERROR';
+    throw isWordless && task.overtaken ? new XapiError('TASK_CANCELLED', task.ref) : error;
   } finally {
     if (xapi.db.has('VM', ref)) {
       const rest = Object.entries(xapi.db.get('VM', ref).current_operations).filter(([key]) => key !== task.ref);

@@ -7,6 +7,7 @@ import { nullRef, type DomId, type Ref, type Uuid } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import type { DomainConfig, DomainIdentity, HostDriver } from '../host-driver.ts';
 import { goneIsFine, isOutcomeKnown } from '../host-error.ts';
+import { runVmHooks } from '../host/hooks.ts';
 import { bringUpFor } from '../network/bridges.ts';
 import { withDevices } from '../storage/under-way.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
@@ -42,11 +43,13 @@ export async function startOn(
       await takeOver(xapi, vm, driver, { host, domid, paused, from: ['Halted'] });
     });
   await withDevices(xapi, vm, () =>
-    withPlace(xapi, vm, host, () =>
-      withMemory(xapi, vm, memory, (memoryTargetBytes) =>
-        onNodes(xapi, vm, host, { ...config, memoryTargetBytes }, work),
-      ),
-    ),
+    withPlace(xapi, vm, host, {
+      prepare: () => runVmHooks(xapi, vm, host, 'vm-pre-start', 'none'),
+      work: () =>
+        withMemory(xapi, vm, memory, (memoryTargetBytes) =>
+          onNodes(xapi, vm, host, { ...config, memoryTargetBytes }, work),
+        ),
+    }),
   );
 }
 
@@ -66,13 +69,16 @@ function configNow(
   return placement === undefined ? config : { ...config, placement };
 }
 
-/** Makes a VM's domain anew from its image, which is gone then. */
+/** Makes a VM's domain anew from its image, which is gone then. @param options.migrating its hooks are not those of a resume */
 export async function resumeOn(
   xapi: Xapi,
   vm: Ref<'VM'>,
   host: Ref<'host'>,
-  { paused, task }: { readonly paused: boolean; readonly task?: Task },
+  { paused, task, migrating = false }: { readonly paused: boolean; readonly task?: Task; readonly migrating?: boolean },
 ): Promise<void> {
+  const hooks = async (hook: 'vm-pre-resume' | 'vm-post-resume'): Promise<void> => {
+    if (!migrating) await runVmHooks(xapi, vm, host, hook, 'none');
+  };
   const { suspend_VDI } = xapi.db.get('VM', vm);
   if (!xapi.db.has('VDI', suspend_VDI)) throw new XapiError('VM_HAS_NO_SUSPEND_VDI', vm);
   const path = vdiPath(xapi.db, xapi.db.get('VDI', suspend_VDI), host);
@@ -85,8 +91,12 @@ export async function resumeOn(
       resumeWith(xapi, vm, driver, { host, path, config: configNow(xapi, vm, host, placed), paused }),
     );
   await withDevices(xapi, vm, () =>
-    withPlace(xapi, vm, host, () => withMemory(xapi, vm, memory, () => onNodes(xapi, vm, host, config, work))),
+    withPlace(xapi, vm, host, {
+      prepare: () => hooks('vm-pre-resume'),
+      work: () => withMemory(xapi, vm, memory, () => onNodes(xapi, vm, host, config, work)),
+    }),
   );
+  await hooks('vm-post-resume');
 }
 
 async function resumeWith(
@@ -117,18 +127,26 @@ async function resumeWith(
 
 /**
  * While an operation lasts, and when nobody knows whether it was done until a picture tells, the host keeps the room
- * that was promised to the VM (`scheduled_to_be_resident_on`).
+ * that was promised to the VM (`scheduled_to_be_resident_on`). What goes wrong before `work` has made no domain.
  */
-async function withPlace(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>, work: () => Promise<void>): Promise<void> {
+async function withPlace(
+  xapi: Xapi,
+  vm: Ref<'VM'>,
+  host: Ref<'host'>,
+  { prepare, work }: { readonly prepare: () => Promise<void>; readonly work: () => Promise<void> },
+): Promise<void> {
   xapi.db.update('VM', vm, { scheduled_to_be_resident_on: host });
   const leave = (): void => {
     if (xapi.db.has('VM', vm)) xapi.db.update('VM', vm, { scheduled_to_be_resident_on: nullRef() });
   };
+  let begun = false;
   try {
     await bringUpFor(xapi, vm, host);
+    await prepare();
+    begun = true;
     await work();
   } catch (error) {
-    if (isOutcomeKnown(error)) leave();
+    if (!begun || isOutcomeKnown(error)) leave();
     throw error;
   }
   leave();
@@ -179,15 +197,21 @@ async function applyDeadlines(xapi: Xapi, vm: Ref<'VM'>, driver: HostDriver, dom
   if (Object.keys(parameters).length > 0) await driver.scheduling.setDomainParameters(domain, parameters);
 }
 
-/** Saves a VM's memory into an image and ends its domain. @param next where it is to go on, when that is another host */
-export function suspend(xapi: Xapi, vm: Ref<'VM'>, next?: Ref<'host'>): Promise<void> {
-  return xapi.hosts.driveDomain(vm, async (driver, domain, host) => {
+/**
+ * Saves a VM's memory into an image and ends its domain.
+ * @param next where it is to go on, when that is another host; then what follows its end is run by whoever moves it
+ */
+export async function suspend(xapi: Xapi, vm: Ref<'VM'>, next?: Ref<'host'>): Promise<void> {
+  const { resident_on: from } = xapi.db.get('VM', vm);
+  await xapi.hosts.driveDomain(vm, async (driver, domain, host) => {
     await clearLeftover(xapi, vm, host, driver);
     const vdi = createSuspendVdi(xapi, vm, host, next);
     // The record is on disk before the image: whatever happens then, a restart knows where to look.
     await xapi.db.durable();
     const path = vdiPath(xapi.db, xapi.db.get('VDI', vdi), host);
     try {
+      if (next === undefined) await runVmHooks(xapi, vm, host, 'vm-pre-suspend', 'suspend');
+      await runVmHooks(xapi, vm, host, 'vm-pre-shutdown', 'suspend');
       await driver.save(domain, path);
     } catch (error) {
       // What may be whole by now is for the next picture to decide about.
@@ -198,6 +222,8 @@ export function suspend(xapi: Xapi, vm: Ref<'VM'>, next?: Ref<'host'>): Promise<
     if (xapi.db.get('VM', vm).power_state === 'Halted') await dropImage(xapi, vm, vdi);
     else markSuspended(xapi, vm);
   });
+  if (next === undefined && xapi.db.get('VM', vm).power_state === 'Suspended')
+    await runVmHooks(xapi, vm, from, 'vm-post-destroy', 'suspend');
 }
 
 /** Removes an image that a VM has, or no longer has. */
@@ -220,7 +246,16 @@ async function clearLeftover(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>, drive
 
 /** Ends a VM's domain, or lets its image go. */
 export async function hardShutdown(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
+  const { power_state, resident_on: host } = xapi.db.get('VM', vm);
+  const hasDomain = power_state === 'Running' || power_state === 'Paused';
+  if (hasDomain) await runVmHooks(xapi, vm, host, 'vm-pre-shutdown', 'hard-shutdown');
+  await halt(xapi, vm);
+  if (hasDomain) await runVmHooks(xapi, vm, host, 'vm-post-destroy', 'hard-shutdown');
+}
+
+async function halt(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
   const { power_state, suspend_VDI } = xapi.db.get('VM', vm);
+  if (power_state === 'Halted') return;
   if (power_state === 'Suspended') {
     markHalted(xapi, vm);
     await removeSuspendVdi(xapi, suspend_VDI);
@@ -230,10 +265,10 @@ export async function hardShutdown(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
     await goneIsFine(driver.destroy(domain));
     if (xapi.db.get('VM', vm).domid === domain.domid) markHalted(xapi, vm);
   });
-  const after = xapi.db.get('VM', vm);
-  // A reboot that was under way has put another domain in its place; no second one can have begun since.
-  if (after.power_state === 'Running' || after.power_state === 'Paused') await hardShutdown(xapi, vm);
-  else await removeSuspendVdi(xapi, suspend_VDI);
+  // A reboot that was under way has put another domain in its place, or a suspend has ended before it; no second one can
+  // have begun since.
+  if (xapi.db.get('VM', vm).power_state === 'Halted') await removeSuspendVdi(xapi, suspend_VDI);
+  else await halt(xapi, vm);
 }
 
 /**
@@ -245,9 +280,13 @@ export async function hardReboot(xapi: Xapi, vm: Ref<'VM'>): Promise<void> {
   const again = (placed: DomainConfig): Promise<void> =>
     xapi.hosts.driveDomain(vm, async (driver, domain, host) => {
       const now = configNow(xapi, vm, host, placed);
+      await runVmHooks(xapi, vm, host, 'vm-pre-shutdown', 'hard-reboot');
       await goneIsFine(driver.destroy(domain));
       let domid: DomId;
       try {
+        await runVmHooks(xapi, vm, host, 'vm-post-destroy', 'hard-reboot');
+        await runVmHooks(xapi, vm, host, 'vm-pre-reboot', 'none');
+        await runVmHooks(xapi, vm, host, 'vm-pre-start', 'none');
         domid = await driver.create(now, { paused: false });
       } catch (error) {
         if (isOutcomeKnown(error)) markHalted(xapi, vm);

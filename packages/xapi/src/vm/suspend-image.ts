@@ -94,8 +94,9 @@ export function forgetSuspendVdi(xapi: Xapi, vm: Ref<'VM'>): void {
 }
 
 /**
- * Removes an image that no VM has any more: its file, then its record. When the host cannot be asked now the record
- * stays, for {@link sweepSuspendVdis} to find.
+ * Removes an image that no VM has any more: its file, then its record. When the host cannot be asked now, or fails to
+ * do it, the record stays, for {@link sweepSuspendVdis} to find: when the host is heard again, and after a while when it is not
+ * lost.
  */
 export async function removeSuspendVdi(xapi: Xapi, vdi: Ref<'VDI'>): Promise<void> {
   const { db } = xapi;
@@ -104,13 +105,15 @@ export async function removeSuspendVdi(xapi: Xapi, vdi: Ref<'VDI'>): Promise<voi
   await db.durable();
   const record = db.find('VDI', vdi);
   if (record === undefined) return;
+  let host: Ref<'host'> | undefined;
   try {
-    const host = hostOfSr(db, record.SR, (candidate) => xapi.hosts.isLive(candidate));
+    host = hostOfSr(db, record.SR, (candidate) => xapi.hosts.isLive(candidate));
     const path = vdiPath(db, record, host);
     await xapi.hosts.driverOf(host).files.remove(path);
     removeDiskRecord(xapi, vdi);
   } catch (error) {
     if (!(error instanceof HostError || error instanceof XapiError)) throw error;
+    if (host !== undefined) xapi.hosts.imageLeft(host);
     xapi.log.warn('a suspend image is left on its host for now', { vdi: record.uuid, error: String(error) });
   }
 }
