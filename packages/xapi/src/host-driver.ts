@@ -164,6 +164,12 @@ export interface DomainPlacement {
   readonly strict: boolean;
 }
 
+/** Addresses of a kernel and of an initrd (HTTP or HTTPS), or paths of them. */
+export interface FetchedBoot {
+  readonly kernel: string;
+  readonly ramdisk: string;
+}
+
 /** What a domain is to be created from. */
 export interface DomainConfig {
   readonly uuid: Uuid;
@@ -174,6 +180,8 @@ export interface DomainConfig {
   readonly ramdisk?: string;
   readonly cmdline?: string;
   readonly bootloader?: string;
+  /** What the host fetches for this boot, in the place of `kernel` and `ramdisk`. Nothing of it is kept. */
+  readonly fetched?: FetchedBoot;
   readonly vcpusMax: number;
   readonly vcpusAtStartup: number;
   readonly memoryMaxBytes: Bytes;
@@ -417,6 +425,7 @@ export type HostErrorCode =
   | 'not-enough-memory'
   | 'exists'
   | 'device-busy' // the guest does not let go of it
+  | 'not-fetched' // a mirror did not give what a guest boots from
   | 'bad-config' // cannot be expressed to this host
   | 'xen-refused' // Xen's own refusal, of which `details.errno` is the number's name
   | 'command-failed';
