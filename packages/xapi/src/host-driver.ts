@@ -268,20 +268,12 @@ export type ImagePiece =
   | { readonly offset: number; readonly data: Uint8Array }
   | { readonly offset: number; readonly zeroBytes: number };
 
-/** What {@link HostFiles.createImageWith} writes at most: it goes over as one command. */
-export const writtenBytesMax = 4 * 1024 * 1024;
-
 /** Disk images and saved domains, as files in directories of the host. Paths are absolute. */
 export interface HostFiles {
   /** Free and total space of the file system that holds `directory`, which is made when missing. */
   space(directory: string): Promise<{ readonly totalBytes: Bytes; readonly freeBytes: Bytes }>;
   /** Makes a sparse raw image of zeros. Fails when the file exists. */
   createImage(path: string, sizeBytes: Bytes): Promise<void>;
-  /**
-   * Makes a raw image of what is given and zeros after it; whole or not at all. Fails when the file exists.
-   * @param data at most {@link writtenBytesMax}
-   */
-  createImageWith(path: string, data: Uint8Array, sizeBytes: Bytes): Promise<void>;
   /** Copies an image, keeping holes, and sharing blocks where the file system can; whole or not at all under the new name. */
   copyImage(from: string, to: string): Promise<void>;
   /**

@@ -113,19 +113,17 @@ export async function copyInto(work: Work, from: Ref<'VDI'>, into: Ref<'VDI'>): 
   const { virtual_size: needed } = db.get('VDI', from);
   if (read_only) throw new XapiError('VDI_READONLY', into);
   if (size < needed) throw new XapiError('VDI_TOO_SMALL', into, String(needed));
+  const replace = (): Promise<void> =>
+    withFileNear(work, from, SR, (host, path) =>
+      hosts.onFiles(host, async (files) => {
+        const to = vdiPath(db, db.get('VDI', into), host);
+        await files.replaceImage(path, to, bytes(size));
+        const sizes = await files.stat(to);
+        if (sizes !== undefined) db.update('VDI', into, { physical_utilisation: sizes.usedBytes });
+      }),
+    );
   await withVdiOperation(work, from, 'copy', () =>
-    withVdiOperation(work, into, 'blocked', () =>
-      withSrOperation(work, SR, 'vdi_copy', () =>
-        withFileNear(work, from, SR, (host, path) =>
-          hosts.onFiles(host, async (files) => {
-            const to = vdiPath(db, db.get('VDI', into), host);
-            await files.replaceImage(path, to, bytes(size));
-            const sizes = await files.stat(to);
-            if (sizes !== undefined) db.update('VDI', into, { physical_utilisation: sizes.usedBytes });
-          }),
-        ),
-      ),
-    ),
+    withVdiOperation(work, into, 'blocked', () => withSrOperation(work, SR, 'vdi_copy', replace), 'resize'),
   );
 }
 

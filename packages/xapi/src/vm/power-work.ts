@@ -12,7 +12,7 @@ import { withDevices } from '../storage/under-way.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Task } from '../task/tasks.ts';
-import { settleSeed } from './cloud-init.ts';
+import { isSeedSettled, settleSeed } from './cloud-init.ts';
 import { cpupoolOn } from './cpupool-placement.ts';
 import { domainConfig } from './domain-config.ts';
 import { installedLoader, installingLoader, isInstalling } from './installer.ts';
@@ -32,7 +32,8 @@ export async function startOn(
 ): Promise<void> {
   // What refuses a start does so before anything is made for it.
   domainConfig(xapi, vm, host);
-  await settleSeed(xapi, vm, host);
+  // Not waited for without need: up to the marks on its disks nobody may come between.
+  if (!isSeedSettled(xapi, vm)) await settleSeed(xapi, vm, host);
   const config = domainConfig(xapi, vm, host);
   const memory = { host, range: startRange(xapi, vm), task };
   const work = (placed: DomainConfig): Promise<void> =>
