@@ -5,7 +5,6 @@
 import { bytes, domId, fromMib, mibBytes, randomUuid, uuid, type DomId } from '@xenolith/base';
 import {
   unfinishedSuffix,
-  writtenBytesMax,
   type DomainConfig,
   type DomainIdentity,
   type DomainType,
@@ -341,23 +340,6 @@ function describeFiles(suite: Suite): void {
     await files.remove(copy);
     await files.remove(copy);
     expect(await files.stat(image)).toBeUndefined();
-  });
-
-  test('a small image is written whole, and once', async () => {
-    const { files } = suite.driver;
-    const path = `${suite.harness.directory}/it's "small".raw`;
-    await files.createImageWith(path, new Uint8Array(60_000).fill(7), fromMib(1));
-    const made = await files.stat(path);
-    expect(made?.sizeBytes).toBe(fromMib(1));
-    expect(made?.usedBytes).toBeGreaterThanOrEqual(60_000);
-    expect(made?.usedBytes).toBeLessThan(fromMib(1));
-    const wanted = Buffer.concat([Buffer.alloc(60_000, 7)], fromMib(1));
-    expect((await bytesOf(files.readImage(path))).equals(wanted)).toBe(true);
-    await expect(files.createImageWith(path, new Uint8Array(1), fromMib(1))).rejects.toMatchObject({ code: 'exists' });
-    await files.remove(path);
-    const tooMuch = new Uint8Array(writtenBytesMax + 1);
-    await expect(files.createImageWith(path, tooMuch, fromMib(8))).rejects.toMatchObject({ code: 'bad-config' });
-    expect(await files.stat(path)).toBeUndefined();
   });
 
   test('an image becomes what another one is, and is as large as it was told', async () => {

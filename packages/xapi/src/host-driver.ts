@@ -166,6 +166,12 @@ export interface DomainPlacement {
   readonly strict: boolean;
 }
 
+/** Addresses of a kernel and of an initrd (HTTP or HTTPS), or paths of them. */
+export interface FetchedBoot {
+  readonly kernel: string;
+  readonly ramdisk: string;
+}
+
 /** What a domain is to be created from. */
 export interface DomainConfig {
   readonly uuid: Uuid;
@@ -176,6 +182,8 @@ export interface DomainConfig {
   readonly ramdisk?: string;
   readonly cmdline?: string;
   readonly bootloader?: string;
+  /** What the host fetches for this boot, in the place of `kernel` and `ramdisk`. Nothing of it is kept. */
+  readonly fetched?: FetchedBoot;
   readonly vcpusMax: number;
   readonly vcpusAtStartup: number;
   readonly memoryMaxBytes: Bytes;
@@ -262,20 +270,12 @@ export type ImagePiece =
   | { readonly offset: number; readonly data: Uint8Array }
   | { readonly offset: number; readonly zeroBytes: number };
 
-/** What {@link HostFiles.createImageWith} writes at most: it goes over as one command. */
-export const writtenBytesMax = 4 * 1024 * 1024;
-
 /** Disk images and saved domains, as files in directories of the host. Paths are absolute. */
 export interface HostFiles {
   /** Free and total space of the file system that holds `directory`, which is made when missing. */
   space(directory: string): Promise<{ readonly totalBytes: Bytes; readonly freeBytes: Bytes }>;
   /** Makes a sparse raw image of zeros. Fails when the file exists. */
   createImage(path: string, sizeBytes: Bytes): Promise<void>;
-  /**
-   * Makes a raw image of what is given and zeros after it; whole or not at all. Fails when the file exists.
-   * @param data at most {@link writtenBytesMax}
-   */
-  createImageWith(path: string, data: Uint8Array, sizeBytes: Bytes): Promise<void>;
   /** Copies an image, keeping holes, and sharing blocks where the file system can; whole or not at all under the new name. */
   copyImage(from: string, to: string): Promise<void>;
   /**
@@ -419,6 +419,7 @@ export type HostErrorCode =
   | 'not-enough-memory'
   | 'exists'
   | 'device-busy' // the guest does not let go of it
+  | 'not-fetched' // a mirror did not give what a guest boots from
   | 'bad-config' // cannot be expressed to this host
   | 'xen-refused' // Xen's own refusal, of which `details.errno` is the number's name
   | 'command-failed';

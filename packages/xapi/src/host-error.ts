@@ -22,6 +22,8 @@ export function hostRefusal(error: HostError, host?: string, object = host): Xap
     // The figures that the code usually carries are not known here; the words are.
     case 'not-enough-memory':
       return new XapiError('HOST_NOT_ENOUGH_FREE_MEMORY', error.message);
+    case 'not-fetched':
+      return new XapiError('BOOTLOADER_FAILED', object ?? '', error.message);
     case 'xen-refused':
       return new XapiError('XEN_REFUSED', object ?? '', error.details.errno ?? '', error.message);
     default:

@@ -1,6 +1,6 @@
 /** The disk that tells cloud-init in a guest what to do: made, made anew and removed by starts. */
 import { mibBytes, type Ref } from '@xenolith/base';
-import { HostError } from '@xenolith/xapi';
+import { HostError, type ImagePiece } from '@xenolith/xapi';
 import { beforeEach, expect, test } from 'vitest';
 import { ModelPool } from '../testing/model-pool.ts';
 import { newDevice, newDisk } from '../testing/new-objects.ts';
@@ -17,9 +17,16 @@ async function open(): Promise<void> {
     ...driver,
     files: {
       ...driver.files,
-      createImageWith: (path, data, size) => {
-        written.push(Buffer.from(data).toString('latin1'));
-        return driver.files.createImageWith(path, data, size);
+      writeImage: async (path, pieces) => {
+        const all: ImagePiece[] = [];
+        for await (const piece of pieces) all.push(piece);
+        written.push(all.map((piece) => ('data' in piece ? Buffer.from(piece.data).toString('latin1') : '')).join(''));
+        await driver.files.writeImage(
+          path,
+          (async function* () {
+            yield* all;
+          })(),
+        );
       },
     },
   });

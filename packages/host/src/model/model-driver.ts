@@ -2,7 +2,6 @@ import { bytes, delay, disposable, domId, ns, Signal, type Disposable, type DomI
 import { memoryOf, type Domain } from '@xenolith/hypervisor';
 import {
   HostError,
-  writtenBytesMax,
   type DomainConfig,
   type DomainDetails,
   type DomainIdentity,
@@ -391,13 +390,6 @@ export class ModelDriver implements HostDriver {
       space: () => change(() => ({ totalBytes: modelDiskBytes, freeBytes: files.freeBytes })),
       createImage: (path, sizeBytes) =>
         change(() => files.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(0) })),
-      createImageWith: (path, data, sizeBytes) =>
-        change(() => {
-          if (data.length > writtenBytesMax) throw new HostError('bad-config', 'more than can be written at once');
-          const draft = new ContentsDraft(noContents);
-          draft.write({ offset: 0, data });
-          files.addFilled(path, sizeBytes, draft.finish());
-        }),
       copyImage: (from, to) => change(() => files.add(to, files.existing(from))),
       replaceImage: (from, to, sizeBytes) =>
         change(() => {

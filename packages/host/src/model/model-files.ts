@@ -68,24 +68,15 @@ export class ModelFiles {
    */
   fill(path: string, contents: ModelContents): void {
     const file = this.existing(path);
-    this.#checkRoom(path, contents, file);
-    this.put(path, { ...file, contents, usedBytes: bytes(contents.bytes) });
-  }
-
-  /** Makes an image that holds something. @throws HostError as {@link add} and {@link fill} */
-  addFilled(path: string, sizeBytes: Bytes, contents: ModelContents): void {
-    this.#checkRoom(path, contents);
-    this.add(path, { kind: 'image', sizeBytes, usedBytes: bytes(contents.bytes), contents });
-  }
-
-  #checkRoom(path: string, contents: ModelContents, instead?: ModelFile): void {
     let held = contents.bytes;
     for (const other of [...this.#own.values(), ...this.#shared.values()]) {
-      if (other !== instead) held += (other.contents ?? noContents).bytes;
+      if (other !== file) held += (other.contents ?? noContents).bytes;
     }
-    if (held <= modelContentsMaxBytes) return;
-    const limit = modelContentsMaxBytes / mibBytes;
-    throw new HostError('no-space', `${path}: a modelled host keeps ${limit} MiB that are not zeros in memory`);
+    if (held > modelContentsMaxBytes) {
+      const limit = modelContentsMaxBytes / mibBytes;
+      throw new HostError('no-space', `${path}: a modelled host keeps ${limit} MiB that are not zeros in memory`);
+    }
+    this.put(path, { ...file, contents, usedBytes: bytes(contents.bytes) });
   }
 
   /** The files in a directory itself, by name. @throws HostError bad-config when the path is not absolute. */

@@ -365,7 +365,8 @@ export class ModelHost {
 
   /** What `xl create` finds out by trying: kernel, disks and bridges must be there. */
   #checkBacking(config: DomainConfig): void {
-    if (config.type !== 'hvm' && config.kernel === undefined && config.bootloader === undefined) {
+    const { kernel, bootloader, fetched } = config;
+    if (config.type !== 'hvm' && (kernel ?? bootloader ?? fetched) === undefined) {
       throw new HostError('bad-config', `a ${config.type} domain needs a kernel or a bootloader`);
     }
     for (const path of [config.kernel, config.ramdisk]) {

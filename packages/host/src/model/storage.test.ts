@@ -658,7 +658,7 @@ describe('the directory of a repository', () => {
     const vm = await newVm('a');
     await attach(vm, into);
     await start(vm);
-    expect(await copy()).toBe(`VDI_IN_USE ${into} blocked`);
+    expect(await copy()).toBe(`VDI_IN_USE ${into} resize`);
     expect(await copy('OpaqueRef:x')).toBe('HANDLE_INVALID VDI OpaqueRef:x');
     expect(await pool.refusal('VDI.copy', source, sr, small)).toMatch(/^NOT_IMPLEMENTED/);
   });

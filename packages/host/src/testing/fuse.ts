@@ -73,7 +73,6 @@ export function fusedDriver(driver: HostDriver, host: ModelHost, fuse: Fuse): Ho
   const fusedFiles: HostFiles = {
     space: (directory) => around(() => files.space(directory)),
     createImage: (path, sizeBytes) => around(() => files.createImage(path, sizeBytes)),
-    createImageWith: (path, data, sizeBytes) => around(() => files.createImageWith(path, data, sizeBytes)),
     copyImage: (from, to) => around(() => files.copyImage(from, to)),
     replaceImage: (from, to, sizeBytes) => around(() => files.replaceImage(from, to, sizeBytes)),
     resizeImage: (path, sizeBytes) => around(() => files.resizeImage(path, sizeBytes)),

@@ -16,6 +16,7 @@ export const scriptExit = {
   notXen: 94,
   beyondMaximum: 95,
   busy: 96,
+  notFetched: 97,
 } as const;
 
 const codeOfExit: ReadonlyMap<number, HostErrorCode> = new Map([
@@ -25,6 +26,7 @@ const codeOfExit: ReadonlyMap<number, HostErrorCode> = new Map([
   [scriptExit.notXen, 'not-xen'],
   [scriptExit.beyondMaximum, 'bad-config'],
   [scriptExit.busy, 'device-busy'],
+  [scriptExit.notFetched, 'not-fetched'],
 ]);
 
 /** What xl, libxl, libxc and coreutils are known to say, and what it means. */

@@ -306,6 +306,24 @@ describe('the xl driver', () => {
     expect(driver.sequence()).toBe(2);
   });
 
+  test('create: what a guest boots from once is fetched before, and removed after', async () => {
+    const driver = open();
+    await driver.connect();
+    dom0.shell = healthy((command) => (command.includes('xl create') ? { stdout: 'domid=9\n' } : undefined));
+    const mirror = 'http://mirror.example/it';
+    const fetched = { kernel: `${mirror}/vmlinuz`, ramdisk: `${mirror}/initrd.gz` };
+    await driver.create({ ...config, fetched }, { paused: false });
+    const { text = '', stdin } = dom0.commands.find((command) => command.text.includes('xl create')) ?? {};
+    const [, kernel = ''] = /^kernel = "(.*)"$/m.exec(stdin ?? '') ?? [];
+    expect(kernel).toMatch(new RegExp(`/${config.uuid}\\.kernel$`));
+    const order = [`fetch ${mirror}/vmlinuz ${kernel} && fetch `, 'xl create -q "$f"', `rm -f "$f" ${kernel} `];
+    expect(order.map((part) => text.indexOf(part)).toSorted((a, b) => a - b)).toEqual(
+      order.map((part) => text.indexOf(part)),
+    );
+    expect(text).toContain(order[0]);
+    expect(text).toContain(order[2]);
+  });
+
   test('create: a name that somebody took behind our back is made unique', async () => {
     const driver = open();
     await driver.connect();
@@ -323,6 +341,7 @@ describe('the xl driver', () => {
     [3, "xc: error: failed to open file '/boot/vmlinuz': No such file or directory\n", 'command-failed'],
     [1, 'xl: write: No space left on device\n', 'no-space'],
     [90, 'a domain of that uuid is there already\n', 'exists'],
+    [97, 'could not fetch http://x/y\n', 'not-fetched'],
     [3, 'libxl: error: Domain 5:Illegal pool specified: no\n', 'xen-refused'],
     [3, 'libxl: error: libxl__domain_make: domain creation fail: No such device\n', 'xen-refused'],
     [3, '', 'command-failed'],

@@ -20,6 +20,7 @@ import {
   type DomainNodeMemory,
   type DomainPicture,
   type DomainTrigger,
+  type FetchedBoot,
   type HostConsole,
   type HostDevices,
   type HostDriver,
@@ -32,6 +33,7 @@ import {
   type HostSystem,
 } from '@xenolith/xapi';
 import { domainDetailsOf, domainInfoOf, xlConfigText } from './domain-config.ts';
+import { fetchedPaths, fetchScript } from './fetch-boot.ts';
 import { factsScript, readFacts, readFigures } from './host-facts.ts';
 import {
   believing,
@@ -194,7 +196,10 @@ export class XlDriver implements HostDriver {
   }
 
   create(config: DomainConfig, options: { readonly paused: boolean }): Promise<DomId> {
-    return this.#make(config, {
+    const { fetched, ...rest } = config;
+    const files = fetched === undefined ? undefined : fetchedPaths(configDirectory, config.uuid);
+    return this.#make(files === undefined ? rest : { ...rest, ...files }, {
+      ...(fetched === undefined || files === undefined ? {} : { before: fetchScript(fetched, files), files }),
       command: `xl create -q${options.paused ? ' -p' : ''} "$f"`,
       after: '',
       called: 'xl create',
@@ -453,13 +458,13 @@ export class XlDriver implements HostDriver {
   /** Creates or restores: the configuration comes by stdin, the command reads it from `$f`, the domid is what is told. */
   async #make(
     config: DomainConfig,
-    { command, after, called, timeLimitMs }: MakeCommand & { readonly called: string; readonly timeLimitMs: number },
+    { called, timeLimitMs, ...parts }: MakeCommand & { readonly called: string; readonly timeLimitMs: number },
   ): Promise<DomId> {
     const { uuid } = config;
     const names = this.#namesInUse();
     const attempt = async (isUnique: boolean): Promise<DomId> => {
       const name = xlDomainName(config.nameLabel, uuid, isUnique);
-      const text = makeScript(uuid, name, { command, after });
+      const text = makeScript(uuid, name, parts);
       const stdin = xlConfigText(config, name);
       const result = await this.#run(called, text, { stdin, timeLimitMs, lane: 'work' });
       const told = /^domid=(\d+)$/m.exec(result.stdout)?.[1];
@@ -529,6 +534,10 @@ export class XlDriver implements HostDriver {
 interface MakeCommand {
   readonly command: string;
   readonly after: string;
+  /** What comes before it. */
+  readonly before?: string;
+  /** What is not needed once the domain is made. */
+  readonly files?: FetchedBoot;
 }
 
 /**
@@ -536,15 +545,16 @@ interface MakeCommand {
  * the shell itself can tell both that the uuid is in use and which domid it got; xl is only asked when more than one file
  * is there (left by a crash of the host).
  */
-function makeScript(uuid: Uuid, name: string, { command, after }: MakeCommand): string {
+function makeScript(uuid: Uuid, name: string, { command, after, before = '', files }: MakeCommand): string {
   const file = `${configDirectory}/${uuid}.cfg`;
+  const also = files === undefined ? '' : ` ${pathWord(files.kernel)} ${pathWord(files.ramdisk)}`;
   const state = `/var/lib/xen/userdata-d.*.${uuid}.libxl-json`;
   return (
     `${scriptHead}${surviveHangup}f=${file}; set -- ${state}; ` +
     `if [ -e "$1" ] && xl list -v | grep -q ' ${uuid} '; then ` +
     `echo 'a domain of uuid ${uuid} is there already' >&2; exit ${scriptExit.exists}; fi; ` +
     `[ -d ${configDirectory} ] || mkdir -m 700 -p ${configDirectory} || exit 1; cat >"$f" || exit 1; ` +
-    `${command} </dev/null >/dev/null; rc=$?; rm -f "$f" </dev/null >/dev/null 2>&1 & [ $rc = 0 ] || exit $rc; ` +
+    `${before}${command} </dev/null >/dev/null; rc=$?; rm -f "$f"${also} </dev/null >/dev/null 2>&1 & [ $rc = 0 ] || exit $rc; ` +
     `set -- ${state}; d=\${1#*userdata-d.}; d=\${d%%.*}; ` +
     `{ [ $# = 1 ] && [ -e "$1" ]; } || d=$(xl domid ${shellQuote(name)}) || exit 1; ${after}echo "domid=$d"`
   );

@@ -7,7 +7,6 @@ import { bytes, fromMib, ManualClock } from '@xenolith/base';
 import type { HostFiles } from '@xenolith/xapi';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LocalTransport } from './local-transport.ts';
-import type { Command } from './transport.ts';
 import { xlFiles } from './xl-files.ts';
 
 let directory: string;
@@ -54,27 +53,6 @@ test('a sparse image is listed with what it takes', async () => {
   const [image] = await files.list(directory);
   expect(image).toMatchObject({ name: 'image', sizeBytes: fromMib(64) });
   expect(image?.usedBytes).toBeLessThan(fromMib(1));
-});
-
-test('what is written is what was given, byte by byte, and zeros after it', async () => {
-  const path = join(directory, 'odd "name"');
-  const data = Uint8Array.from({ length: 100_000 }, (_, index) => (index * 7) % 256);
-  await files.createImageWith(path, data, fromMib(1));
-  const written = await readFile(path);
-  expect(written.length).toBe(fromMib(1));
-  expect(written.subarray(0, data.length).equals(data)).toBe(true);
-  expect(written.subarray(data.length).every((byte) => byte === 0)).toBe(true);
-  expect(await readdir(directory)).toEqual(['odd "name"']);
-});
-
-test('what comes over only in part is not written', async () => {
-  const cut = xlFiles({
-    run: (command: Command) => transports[0]?.run({ ...command, stdin: 'AAAA' }),
-  } as unknown as LocalTransport);
-  await expect(cut.createImageWith(join(directory, 'a'), new Uint8Array(6), fromMib(1))).rejects.toMatchObject({
-    code: 'command-failed',
-  });
-  expect(await readdir(directory)).toEqual([]);
 });
 
 test('an image that is replaced has what the other one has, and zeros after it', async () => {

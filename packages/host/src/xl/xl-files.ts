@@ -1,6 +1,6 @@
 import { bytes } from '@xenolith/base';
 import { shellQuote } from '@xenolith/wire';
-import { HostError, writtenBytesMax, type HostFile, type HostFiles, type ImagePiece } from '@xenolith/xapi';
+import { HostError, type HostFile, type HostFiles, type ImagePiece } from '@xenolith/xapi';
 import { commandFailure, pathWord, scriptExit, scriptHead, surviveHangup } from './host-script.ts';
 import type { CommandResult, Transport } from './transport.ts';
 
@@ -13,7 +13,7 @@ export function xlFiles(transport: Transport): HostFiles {
   const run = async (
     command: string,
     text: string,
-    limits: { readonly timeLimitMs: number; readonly lane: 'look' | 'work'; readonly stdin?: string },
+    limits: { readonly timeLimitMs: number; readonly lane: 'look' | 'work' },
     fine: readonly number[] = [0],
   ): Promise<CommandResult> => {
     const result = await transport.run({ text: scriptHead + surviveHangup + text, ...limits });
@@ -37,18 +37,6 @@ export function xlFiles(transport: Transport): HostFiles {
         `exit ${scriptExit.exists}; fi; true >${word}; exit 1; }; ` +
         `truncate -s ${sizeBytes} -- ${word} || { rm -f -- ${word}; exit 1; }`;
       await run(`truncate ${path}`, text, quick);
-    },
-    async createImageWith(path, data, sizeBytes) {
-      if (data.length > writtenBytesMax)
-        throw new HostError('bad-config', `more than ${writtenBytesMax} bytes at once`);
-      const [target, part] = [pathWord(path), pathWord(copying(path))];
-      // What came over only in part, as the connection was lost, is not what was meant.
-      const text =
-        `[ -e ${target} ] && { echo "File exists" >&2; exit ${scriptExit.exists}; }; ` +
-        `{ base64 -d >${part} && [ "$(stat -c %s -- ${part})" -eq ${data.length} ] && ` +
-        `truncate -s ${sizeBytes} -- ${part} && mv -T -- ${part} ${target}; } || { rm -f -- ${part}; exit 1; }`;
-      const stdin = `${Buffer.from(data).toString('base64')}\n`;
-      await run(`base64 -d >${path}`, text, { ...quick, stdin });
     },
     async copyImage(from, to) {
       const [source, target, part] = [pathWord(from), pathWord(to), pathWord(copying(to))];

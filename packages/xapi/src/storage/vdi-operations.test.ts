@@ -37,31 +37,26 @@ const inUse = (operation: string): string => `VDI_IN_USE(OpaqueRef:disk, ${opera
 const busy = (operation: string): string => `OTHER_OPERATION_IN_PROGRESS(VDI, OpaqueRef:disk, ${operation}, task)`;
 
 /** What needs the image is refused; in the order of the table. */
-const onImages = (refusal: string): readonly string[] => [refusal, refusal, refusal, '', '', '', refusal, refusal];
+const onImages = (refusal: string): readonly string[] => [refusal, refusal, refusal, '', '', '', refusal];
 
-/** What each operation is refused with, in the order clone, copy, resize, destroy, forget, update, snapshot, blocked; '' is accepted. */
+/** What each operation is refused with, in the order clone, copy, resize, destroy, forget, update, snapshot; '' is accepted. */
 const table: readonly (readonly [string, Changes, readonly string[]])[] = [
-  ['a free disk', {}, ['', '', '', '', '', '', '', '']],
+  ['a free disk', {}, ['', '', '', '', '', '', '']],
   ['one that is not whole', { vdi: { managed: false } }, operations.map(() => 'VDI_NOT_MANAGED(OpaqueRef:disk)')],
   [
     'one that a guest writes',
     { uses: [writer] },
-    [
-      ...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)),
-      '',
-      '',
-      inUse('blocked'),
-    ],
+    [...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)), '', ''],
   ],
   [
     'one that guests read',
     { uses: [reader, reader] },
-    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '', '', inUse('blocked')],
+    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '', ''],
   ],
   [
     'one of a suspended VM',
     { uses: [suspended] },
-    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '', '', inUse('blocked')],
+    ['', '', inUse('resize'), inUse('destroy'), inUse('forget'), '', ''],
   ],
   [
     'the memory of a suspended VM',
@@ -70,7 +65,6 @@ const table: readonly (readonly [string, Changes, readonly string[]])[] = [
       ...['clone', 'copy', 'resize', 'destroy', 'forget'].map((operation) => inUse(operation)),
       '',
       'VDI_INCOMPATIBLE_TYPE(OpaqueRef:disk, suspend)',
-      inUse('blocked'),
     ],
   ],
   ['memory that no VM needs', { vdi: { type: 'suspend' } }, onImages('VDI_INCOMPATIBLE_TYPE(OpaqueRef:disk, suspend)')],
@@ -83,7 +77,7 @@ const table: readonly (readonly [string, Changes, readonly string[]])[] = [
   [
     'one that is being copied',
     { vdi: { current_operations: { task: 'copy' } } },
-    ['', '', busy('copy'), busy('copy'), busy('copy'), '', '', busy('copy')],
+    ['', '', busy('copy'), busy('copy'), busy('copy'), '', ''],
   ],
   [
     'one that is being destroyed',
@@ -99,7 +93,7 @@ const table: readonly (readonly [string, Changes, readonly string[]])[] = [
 
 test.each(table)('%s', (_name, changes, expected) => {
   const refusals = operations.map((operation) => vdiRefusal(situation(changes), operation)?.message ?? '');
-  expect(operations).toEqual(['clone', 'copy', 'resize', 'destroy', 'forget', 'update', 'snapshot', 'blocked']);
+  expect(operations).toEqual(['clone', 'copy', 'resize', 'destroy', 'forget', 'update', 'snapshot']);
   expect(refusals).toEqual(expected);
 });
 
@@ -133,7 +127,7 @@ describe('in every situation', () => {
 
   test('what changes or ends a disk has it for itself', () => {
     for (const each of all) {
-      for (const operation of ['resize', 'destroy', 'forget', 'blocked'] as const) {
+      for (const operation of ['resize', 'destroy', 'forget'] as const) {
         if (vdiRefusal(each, operation) !== undefined) continue;
         expect([each.uses, each.vdi.current_operations, each.vdi.managed]).toEqual([[], {}, true]);
       }

@@ -40,8 +40,6 @@ export const vdiRules: Readonly<Partial<Record<VdiOperation, Rule>>> = {
   update: { blockedBy: 'nothing', needsHost: true, needsImage: false, shares: true },
   // A guest that writes it stands still meanwhile (snapshot.ts).
   snapshot: { blockedBy: 'nothing', needsHost: true, needsImage: true, shares: true },
-  // What it has is being replaced: XAPI has no word of its own for that, and clients do not ask for it by this one.
-  blocked: { blockedBy: 'use', needsHost: true, needsImage: true },
 };
 
 /** A VM's hold on a disk. A suspended VM holds its disks: its memory knows what is on them. */
@@ -143,6 +141,6 @@ export function assertVdiAllows(xapi: Xapi, ref: Ref<'VDI'>, operation: VdiOpera
 /** What a disk accepts now. */
 export function vdiAllows(xapi: Xapi, ref: Ref<'VDI'>): readonly VdiOperation[] {
   const situation = situationOf(xapi, ref);
-  const operations = (Object.keys(vdiRules) as VdiOperation[]).filter((operation) => operation !== 'blocked');
+  const operations = Object.keys(vdiRules) as VdiOperation[];
   return operations.filter((operation) => vdiRefusal(situation, operation) === undefined);
 }

@@ -55,35 +55,16 @@ export function hostOfSr(db: Database, sr: Ref<'SR'>, isLive: IsLive): Ref<'host
   throw srRefusal(db, sr, isLive) ?? new XapiError('SR_HAS_NO_PBDS', sr);
 }
 
-/** On which hosts a copy from one repository to another is made. */
+/** Which host reads a copy's source, and which one writes the copy: the same one where one reaches both repositories. */
 export interface CopyRoute {
-  /** It reaches the source; and the target, when the copy does not go `via` another repository. */
-  readonly host: Ref<'host'>;
-  /** A repository that `host` and a host of the target reach, where no host reaches both ends. */
-  readonly via?: { readonly sr: Ref<'SR'>; readonly host: Ref<'host'> };
+  readonly from: Ref<'host'>;
+  readonly to: Ref<'host'>;
 }
 
-/**
- * How a disk can be copied from one repository to another: by a host that reaches both, or in two copies over a
- * repository of files between two hosts.
- * @throws XapiError as {@link hostOfSr}; NOT_IMPLEMENTED when there is no way
- */
+/** How a disk is copied from one repository to another. @throws XapiError as {@link hostOfSr} */
 export function copyRoute(db: Database, from: Ref<'SR'>, to: Ref<'SR'>, isLive: IsLive): CopyRoute {
-  const first = hostOfSr(db, from, isLive);
-  hostOfSr(db, to, isLive);
-  const sources = attachedHosts(db, from).filter(isLive);
-  const targets = attachedHosts(db, to).filter(isLive);
-  const both = sources.find((host) => targets.includes(host));
-  if (both !== undefined) return { host: both };
-  for (const [sr, { type }] of db.all('SR')) {
-    if (type !== 'file') continue;
-    const attached = attachedHosts(db, sr);
-    const host = sources.find((source) => attached.includes(source));
-    const next = targets.find((target) => attached.includes(target));
-    if (host !== undefined && next !== undefined) return { host, via: { sr, host: next } };
-  }
-  throw new XapiError(
-    'NOT_IMPLEMENTED',
-    `copying from ${db.get('host', first).name_label} to another host: no repository is on both`,
-  );
+  const [source, target] = [hostOfSr(db, from, isLive), hostOfSr(db, to, isLive)];
+  const targets = attachedHosts(db, to);
+  const both = attachedHosts(db, from).find((host) => isLive(host) && targets.includes(host));
+  return both === undefined ? { from: source, to: target } : { from: both, to: both };
 }

@@ -2,12 +2,14 @@
 import { bytes, isUuid, mibBytes, type Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
+import type { HostFiles } from '../host-driver.ts';
 import type { Xapi } from '../xapi.ts';
 import { updateDiskOperations } from './allowed-operations.ts';
+import { carryImage } from './carry.ts';
 import { updateAllocation, removeDiskRecord } from './unfinished-disks.ts';
 import { withSrOperation, withVdiOperation } from './under-way.ts';
 import { assertVdiAllows, type Work } from './vdi-operations.ts';
-import { copyRoute, hostOfSr, srDirectory, vdiPath } from './vdi-path.ts';
+import { copyRoute, hostOfSr, srDirectory, vdiPath, type CopyRoute } from './vdi-path.ts';
 
 /** Largest disk: what a raw file and a 64-bit sector count bear is more, what anybody means is not. */
 const virtualSizeMaxBytes = 64 * 1024 ** 4;
@@ -51,37 +53,18 @@ export const inheritedByCopies = [
   'tags',
 ] as const satisfies readonly (keyof RecordOf<'VDI'>)[];
 
-/**
- * Does something with the file of a disk on a host that reaches a repository: with the file itself, or with a copy in a
- * repository between two hosts, which is removed afterwards.
- * @throws XapiError as {@link copyRoute}
- */
-async function withFileNear<T>(
-  work: Work,
-  from: Ref<'VDI'>,
-  target: Ref<'SR'>,
-  action: (host: Ref<'host'>, path: string) => Promise<T>,
-): Promise<T> {
-  const { db, disks } = work.xapi;
-  const source = db.get('VDI', from);
-  const { host, via } = copyRoute(db, source.SR, target, isLive(work.xapi));
-  const path = vdiPath(db, source, host);
-  if (via === undefined) return await action(host, path);
-  return await withSrOperation(work, via.sr, 'vdi_copy', async () => {
-    const fields = { name_label: source.name_label, virtual_size: source.virtual_size, SR: via.sr };
-    const staged = await disks.make(fields, host, (files, to) => files.copyImage(path, to));
-    try {
-      return await action(via.host, vdiPath(db, db.get('VDI', staged), via.host));
-    } finally {
-      await disks.abandon([staged]);
-    }
-  });
+/** A copy of a disk's file that is made under a path on another host, or on the same one. */
+function copyFile(work: Work, from: Ref<'VDI'>, route: CopyRoute): (files: HostFiles, to: string) => Promise<void> {
+  const { db } = work.xapi;
+  const record = db.get('VDI', from);
+  const path = vdiPath(db, record, route.from);
+  if (route.from === route.to) return (files, to) => files.copyImage(path, to);
+  return (files, to) => carryImage(work, { host: route.from, path, sizeBytes: record.virtual_size }, files, to);
 }
 
 /**
- * A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or in another one.
+ * A full copy of a disk, unfinished as with {@link makeDisk}; in its own repository or in another one, also of another host.
  * @param own fields that the copy has beside those that it inherits
- * @throws XapiError as {@link copyRoute}
  */
 export async function makeCopy(
   work: Work,
@@ -95,38 +78,55 @@ export async function makeCopy(
   return await withVdiOperation(work, from, operation, () =>
     withSrOperation(work, SR, `vdi_${operation}`, () => {
       const source = db.get('VDI', from);
+      const route = copyRoute(db, source.SR, SR, isLive(work.xapi));
       const fields = { ...Object.fromEntries(inheritedByCopies.map((name) => [name, source[name]])), ...own, SR };
-      return withFileNear(work, from, SR, (host, path) =>
-        disks.make(fields, host, (files, to) => files.copyImage(path, to)),
-      );
+      return disks.make(fields, route.to, copyFile(work, from, route));
     }),
   );
 }
 
 /**
  * Makes a disk that is there what another one is; what it has more is zeros. It changes at once or not at all.
- * @throws XapiError VDI_READONLY, VDI_TOO_SMALL [vdi, smallest size that would do], VDI_IN_USE; as {@link copyRoute}
+ * @throws XapiError VDI_READONLY, VDI_TOO_SMALL [vdi, smallest size that would do], VDI_IN_USE
  */
 export async function copyInto(work: Work, from: Ref<'VDI'>, into: Ref<'VDI'>): Promise<void> {
-  const { db, hosts } = work.xapi;
+  const { db } = work.xapi;
   const { read_only, virtual_size: size, SR } = db.get('VDI', into);
   const { virtual_size: needed } = db.get('VDI', from);
   if (read_only) throw new XapiError('VDI_READONLY', into);
   if (size < needed) throw new XapiError('VDI_TOO_SMALL', into, String(needed));
   await withVdiOperation(work, from, 'copy', () =>
-    withVdiOperation(work, into, 'blocked', () =>
-      withSrOperation(work, SR, 'vdi_copy', () =>
-        withFileNear(work, from, SR, (host, path) =>
-          hosts.onFiles(host, async (files) => {
-            const to = vdiPath(db, db.get('VDI', into), host);
-            await files.replaceImage(path, to, bytes(size));
-            const sizes = await files.stat(to);
-            if (sizes !== undefined) db.update('VDI', into, { physical_utilisation: sizes.usedBytes });
-          }),
-        ),
-      ),
+    withVdiOperation(
+      work,
+      into,
+      'blocked',
+      () => withSrOperation(work, SR, 'vdi_copy', () => replaceFile(work, from, into)),
+      'resize',
     ),
   );
+}
+
+/** Of a disk on another host a copy is made beside it first, and removed then. */
+async function replaceFile({ xapi, task }: Work, from: Ref<'VDI'>, into: Ref<'VDI'>): Promise<void> {
+  const { db, disks, hosts } = xapi;
+  const { virtual_size, name_label } = db.get('VDI', from);
+  const target = db.get('VDI', into);
+  const route = copyRoute(db, db.get('VDI', from).SR, target.SR, isLive(xapi));
+  const replaceBy = (path: string): Promise<void> =>
+    hosts.onFiles(route.to, async (files) => {
+      const to = vdiPath(db, target, route.to);
+      await files.replaceImage(path, to, bytes(target.virtual_size));
+      const sizes = await files.stat(to);
+      if (sizes !== undefined) db.update('VDI', into, { physical_utilisation: sizes.usedBytes });
+    });
+  if (route.from === route.to) return await replaceBy(vdiPath(db, db.get('VDI', from), route.from));
+  const fields = { name_label, virtual_size, SR: target.SR };
+  const carried = await disks.make(fields, route.to, copyFile({ xapi, task }, from, route));
+  try {
+    await replaceBy(vdiPath(db, db.get('VDI', carried), route.to));
+  } finally {
+    await disks.abandon([carried]);
+  }
 }
 
 /** Grows a disk. @throws XapiError INVALID_VALUE for a smaller size */

@@ -8,6 +8,7 @@ import { bytes, mibBytes, type Ref } from '@xenolith/base';
 import { encodeIso9660, encodeUtf8, type DiscFile } from '@xenolith/wire';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
+import type { ImagePiece } from '../host-driver.ts';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import { usesOf } from '../storage/vdi-operations.ts';
 import { pbdOf } from '../storage/vdi-path.ts';
@@ -84,6 +85,19 @@ function seedDevice({ db }: Xapi, vm: Ref<'VM'>): Ref<'VBD'> | undefined {
 }
 
 /**
+ * Whether a VM has the seed that its record asks for, or none when it asks for none.
+ * @throws XapiError INVALID_VALUE as {@link seedFiles}
+ */
+export function isSeedSettled(xapi: Xapi, vm: Ref<'VM'>): boolean {
+  const { db } = xapi;
+  const files = seedFiles(db.get('VM', vm));
+  const device = seedDevice(xapi, vm);
+  if (files === undefined || device === undefined) return files === undefined && device === undefined;
+  const { other_config, missing, managed } = db.get('VDI', db.get('VBD', device).VDI);
+  return other_config[seedKey] === fingerprint(files) && !missing && managed;
+}
+
+/**
  * Sees to it that a VM which is about to start has the seed that its record asks for.
  * @throws XapiError INVALID_VALUE as {@link seedFiles}; DEFAULT_SR_NOT_FOUND when no repository can take it; the host's refusals
  */
@@ -97,10 +111,6 @@ export async function settleSeed(xapi: Xapi, vm: Ref<'VM'>, host: Ref<'host'>): 
   }
   const print = fingerprint(files);
   const old = device === undefined ? undefined : db.get('VBD', device).VDI;
-  if (old !== undefined) {
-    const { other_config, missing, managed } = db.get('VDI', old);
-    if (other_config[seedKey] === print && !missing && managed) return;
-  }
   const made = await makeSeed(xapi, vm, host, { files, print });
   // From here to the wait nothing comes between, so all of it is in one commit.
   xapi.disks.finish([made]);
@@ -140,7 +150,14 @@ async function makeSeed(
     sharable: false,
     other_config: { [seedKey]: print },
   } as const;
-  return await xapi.disks.make(fields, host, (on, path) => on.createImageWith(path, image, bytes(virtual_size)));
+  return await xapi.disks.make(fields, host, async (on, path) => {
+    await on.createImage(path, bytes(virtual_size));
+    await on.writeImage(path, onePiece(image));
+  });
+}
+
+async function* onePiece(data: Uint8Array): AsyncGenerator<ImagePiece> {
+  yield { offset: 0, data };
 }
 
 /** Beside the first of its disks, so that the VM can go wherever that can; else in the pool's default repository. */

@@ -6,6 +6,7 @@ import type { DomainConfig, DomainDisk, DomainEndAction, DomainType, DomainVif }
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 import { cpupoolOn } from './cpupool-placement.ts';
+import { installerBoot, isInstalling } from './installer.ts';
 import { parametersFor, readVcpusParams, schedulerOf } from './vcpus-params.ts';
 
 const exitActions: Readonly<Record<EnumOf<'on_normal_exit'>, DomainEndAction>> = {
@@ -89,6 +90,21 @@ const workKey = 'xenolith:work';
 /** How its balloon follows there. */
 const balloonKey = 'xenolith:balloon';
 
+/** How a VM boots beside its kernel. */
+function bootOf(
+  { PV_args, PV_kernel, PV_bootloader }: RecordOf<'VM'>,
+  installer: ReturnType<typeof installerBoot> | undefined,
+): Pick<DomainConfig, 'cmdline' | 'bootloader' | 'fetched'> {
+  if (installer !== undefined) {
+    const { kernel, ramdisk, cmdline } = installer;
+    return { fetched: { kernel, ramdisk }, ...(cmdline === '' ? {} : { cmdline }) };
+  }
+  return {
+    ...(PV_args === '' ? {} : { cmdline: PV_args }),
+    ...(PV_kernel !== '' || PV_bootloader === '' ? {} : { bootloader: PV_bootloader }),
+  };
+}
+
 /** @throws XapiError for records that no domain can be made from */
 export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): DomainConfig {
   const vm = xapi.db.get('VM', ref);
@@ -96,6 +112,7 @@ export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): Dom
   if (vm.PV_kernel === '' && vm.PV_bootloader === '') {
     throw new XapiError('BOOTLOADER_FAILED', ref, 'the VM has neither a PV_kernel nor a PV_bootloader to boot from');
   }
+  const installer = isInstalling(vm) ? installerBoot(ref, vm) : undefined;
   const pool = cpupoolOn(xapi, ref, host);
   const { scheduler, mask } = readVcpusParams(vm.VCPUs_params);
   const { weight, cap } = parametersFor(schedulerOf(xapi, pool), scheduler);
@@ -106,8 +123,7 @@ export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): Dom
     type,
     ...(vm.PV_kernel === '' ? {} : { kernel: vm.PV_kernel }),
     ...(vm.PV_ramdisk === '' ? {} : { ramdisk: vm.PV_ramdisk }),
-    ...(vm.PV_args === '' ? {} : { cmdline: vm.PV_args }),
-    ...(vm.PV_kernel !== '' || vm.PV_bootloader === '' ? {} : { bootloader: vm.PV_bootloader }),
+    ...bootOf(vm, installer),
     vcpusMax: vm.VCPUs_max,
     vcpusAtStartup: vm.VCPUs_at_startup,
     memoryMaxBytes: bytes(vm.memory_static_max),
@@ -121,7 +137,8 @@ export function domainConfig(xapi: Xapi, ref: Ref<'VM'>, host: Ref<'host'>): Dom
     ...(vm.other_config[balloonKey] === undefined ? {} : { balloon: vm.other_config[balloonKey] }),
     ...(cpupool === undefined || cpupool.is_default ? {} : { cpupool: cpupool.name_label }),
     onPoweroff: exitActions[vm.actions_after_shutdown],
-    onReboot: exitActions[vm.actions_after_reboot],
+    // What an installer has installed is not what its domain was made from.
+    onReboot: installer === undefined ? exitActions[vm.actions_after_reboot] : 'destroy',
     onCrash: crashActions[vm.actions_after_crash],
   };
 }

@@ -13,9 +13,10 @@ import { withDevices } from '../storage/under-way.ts';
 import { vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Task } from '../task/tasks.ts';
-import { settleSeed } from './cloud-init.ts';
+import { isSeedSettled, settleSeed } from './cloud-init.ts';
 import { cpupoolOn } from './cpupool-placement.ts';
 import { domainConfig } from './domain-config.ts';
+import { installedLoader, installingLoader, isInstalling } from './installer.ts';
 import { onNodes } from './numa-placement.ts';
 import type { PowerState } from './operations.ts';
 import { markHalted, markRunning, markSuspended } from './power-state.ts';
@@ -32,14 +33,15 @@ export async function startOn(
 ): Promise<void> {
   // What refuses a start does so before anything is made for it.
   domainConfig(xapi, vm, host);
-  await settleSeed(xapi, vm, host);
+  // Not waited for without need: up to the marks on its disks nobody may come between.
+  if (!isSeedSettled(xapi, vm)) await settleSeed(xapi, vm, host);
   const config = domainConfig(xapi, vm, host);
   const memory = { host, range: startRange(xapi, vm), task };
   const work = (placed: DomainConfig): Promise<void> =>
     xapi.hosts.drive(host, vm, async (driver) => {
       const now = configNow(xapi, vm, host, placed);
       await xapi.hosts.cpupoolsSettled(host);
-      const domid = await driver.create(now, { paused });
+      const domid = await bootingOnce(xapi, vm, () => driver.create(now, { paused }));
       await takeOver(xapi, vm, driver, { host, domid, paused, from: ['Halted'] });
     });
   await withDevices(xapi, vm, () =>
@@ -51,6 +53,24 @@ export async function startOn(
         ),
     }),
   );
+}
+
+/**
+ * Makes a domain whose VM boots its installer at most once, whatever is heard of it: that it boots from its disk from now on
+ * is on disk before. Only when it is known that no domain came of it, it is as it was.
+ */
+async function bootingOnce(xapi: Xapi, vm: Ref<'VM'>, create: () => Promise<DomId>): Promise<DomId> {
+  const { db } = xapi;
+  if (!isInstalling(db.get('VM', vm))) return await create();
+  db.update('VM', vm, { PV_bootloader: installedLoader });
+  await db.durable();
+  try {
+    return await create();
+  } catch (error) {
+    const undone = isOutcomeKnown(error) && db.find('VM', vm)?.PV_bootloader === installedLoader;
+    if (undone) db.update('VM', vm, { PV_bootloader: installingLoader });
+    throw error;
+  }
 }
 
 /**
