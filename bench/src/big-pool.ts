@@ -39,11 +39,11 @@ async function ask(pool: SimulatedPool, rounds: number): Promise<Pick<Figures, '
     await post(client.body('VM.set_name_description', vm, `changed ${round}`));
     reads.push(await timeMs(() => post(client.body('VM.get_record', vm))));
     // With a session of its own, as one that was just answered is held back.
-    const { body } = await login(root);
+    const listener = await login(root);
     let text = '';
     events.push(
       await timeMs(async () => {
-        text = String(await post(body('event.from', ['vm'], token, 0)));
+        text = String(await post(listener.body('event.from', ['vm'], token, 0)));
       }),
     );
     const told = (JSON.parse(text) as { readonly result: Batch }).result;
