@@ -1,6 +1,7 @@
 import { allRecordsJson, allRecordsXml } from './all-records.ts';
 import { apiPeers } from './api-peers.ts';
 import type { Bench } from './bench.ts';
+import { bigPool } from './big-pool.ts';
 import { cheapRead } from './cheap-read.ts';
 import { eventLatency } from './event-latency.ts';
 import { heapHold } from './heap-hold.ts';
@@ -36,6 +37,7 @@ export const benches: readonly Bench[] = [
   npmStart,
   apiPeers,
   xmlRpcPeer,
+  bigPool,
   eventLatency,
   vmStart,
 ];

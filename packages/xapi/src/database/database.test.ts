@@ -160,6 +160,21 @@ describe('relations', () => {
     );
   });
 
+  test('who names an object in a stored field is found, after a start too, and nobody in a computed one', async () => {
+    const store = new MemoryStore();
+    const db = open(store);
+    const [vdi, other] = [db.create('VDI', {}), db.create('VDI', {})];
+    const vms = [vdi, other, vdi].map((suspend_VDI) => db.create('VM', { suspend_VDI }));
+    const by = (from: Database): readonly Ref<'VM'>[] => from.naming('VM', 'suspend_VDI', vdi);
+    expect(by(db)).toEqual([vms[0], vms[2]]);
+    await db.durable();
+    expect(by(open(store))).toEqual([vms[0], vms[2]]);
+    db.update('VM', vms[1]!, { suspend_VDI: vdi });
+    db.update('VM', vms[0]!, { suspend_VDI: other });
+    expect(by(db)).toEqual([vms[2], vms[1]]);
+    expect(() => db.naming('VM', 'VBDs', vdi)).toThrow('VM.VBDs is no stored reference');
+  });
+
   test('both ends count as changed, in the order of generations', () => {
     const db = open();
     const [one, two] = [db.create('VM', {}), db.create('VM', {})];

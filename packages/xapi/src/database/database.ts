@@ -117,6 +117,16 @@ export class Database {
     return [...this.#table(className).keys()] as Ref<C>[];
   }
 
+  /**
+   * The objects of a class that have a reference in a field (or among those there), in the order in which they came to: at
+   * the cost of what is found. The field is a stored one; the other end of it, where there is one, is computed from this.
+   */
+  naming<C extends ClassName>(className: C, field: keyof RecordOf<C> & string, ref: string): readonly Ref<C>[] {
+    const key = recordShape(className).references.get(field)?.key;
+    assert(key !== undefined, `${className}.${field} is no stored reference`);
+    return this.#index.members(ref, key) as readonly Ref<C>[];
+  }
+
   count(className: string): number {
     return this.#table(className).size;
   }

@@ -155,9 +155,11 @@ export class Follower {
   /** Looks at what was under way here when a crash, of ours or of the host, cut it short. Whether that was all. */
   async #clearUp(picture: DomainPicture): Promise<boolean> {
     const { db } = this.#xapi;
-    const here = [...db.all('VM')].filter(([, vm]) => vm.scheduled_to_be_resident_on === this.#host);
-    const settled = here.filter(([ref]) => this.isSettled(ref, picture.sequence));
-    for (const [ref, vm] of settled) {
+    const here = db.naming('VM', 'scheduled_to_be_resident_on', this.#host);
+    const settled = here.filter((ref) => this.isSettled(ref, picture.sequence));
+    for (const ref of settled) {
+      const vm = db.find('VM', ref);
+      if (vm === undefined) continue;
       if (vm.power_state === 'Suspended' && !this.#present.has(vm.uuid as Uuid)) await this.#cutResume(ref, picture);
       else this.#releasePlace(ref);
     }
@@ -396,11 +398,14 @@ export class Follower {
     const { db, clock } = this.#xapi;
     const vm = db.find('VM', ref);
     if (vm === undefined || !db.has('VM_metrics', vm.metrics)) return;
-    const { memory_actual, VCPUs_number } = db.get('VM_metrics', vm.metrics);
+    const metrics = db.get('VM_metrics', vm.metrics);
+    const { memory_actual, VCPUs_number } = metrics;
     const use = vcpuTimesNs === undefined ? undefined : this.#vcpuUse.since(domid, vcpuTimesNs, timeNs);
     if (use !== undefined)
       db.update('VM_metrics', vm.metrics, { VCPUs_utilisation: Object.fromEntries(use.entries()) });
-    if (domain.vcpuStates !== undefined) db.update('VM_metrics', vm.metrics, vcpuFields(domain.vcpuStates));
+    // Every picture has every domain, and of most of them nothing new.
+    if (domain.vcpuStates !== undefined && !saysVcpus(metrics, domain.vcpuStates))
+      db.update('VM_metrics', vm.metrics, vcpuFields(domain.vcpuStates));
     if (vm.is_control_domain) this.#controlDomainMemory(ref, domain.memoryBytes);
     if (memory_actual === domain.memoryBytes && VCPUs_number === domain.vcpusOnline) return;
     db.update('VM_metrics', vm.metrics, {
@@ -424,14 +429,27 @@ export class Follower {
   }
 }
 
+type VcpuStates = NonNullable<DomainInfo['vcpuStates']>;
+type VcpuFields = Pick<RecordOf<'VM_metrics'>, 'VCPUs_CPU' | 'VCPUs_flags'>;
+
 /** Flags as in the days when XAPI's `VM_metrics` had them: a vCPU that only waits for a pCPU is neither running nor blocked. */
-function vcpuFields(
-  states: NonNullable<DomainInfo['vcpuStates']>,
-): Pick<RecordOf<'VM_metrics'>, 'VCPUs_CPU' | 'VCPUs_flags'> {
-  const flags = ({ state }: (typeof states)[number]): readonly string[] =>
-    state === 'offline' ? [] : state === 'runnable' ? ['online'] : ['online', state];
-  return {
-    VCPUs_CPU: Object.fromEntries(states.flatMap(({ pcpu }, vcpu) => (pcpu === undefined ? [] : [[vcpu, pcpu]]))),
-    VCPUs_flags: Object.fromEntries(states.map((each, vcpu) => [vcpu, flags(each)])),
+const vcpuFlags: Readonly<Record<VcpuStates[number]['state'], readonly string[]>> = {
+  offline: [],
+  runnable: ['online'],
+  running: ['online', 'running'],
+  blocked: ['online', 'blocked'],
+};
+
+const vcpuFields = (states: VcpuStates): VcpuFields => ({
+  VCPUs_CPU: Object.fromEntries(states.flatMap(({ pcpu }, vcpu) => (pcpu === undefined ? [] : [[vcpu, pcpu]]))),
+  VCPUs_flags: Object.fromEntries(states.map(({ state }, vcpu) => [vcpu, vcpuFlags[state]])),
+});
+
+/** Whether the fields are what they would be of these states. */
+function saysVcpus({ VCPUs_CPU, VCPUs_flags }: VcpuFields, states: VcpuStates): boolean {
+  const isSaid = ({ pcpu, state }: VcpuStates[number], vcpu: number): boolean => {
+    const [flags, expected] = [VCPUs_flags[vcpu], vcpuFlags[state]];
+    return VCPUs_CPU[vcpu] === pcpu && flags?.length === expected.length && flags.at(-1) === expected.at(-1);
   };
+  return Object.keys(VCPUs_flags).length === states.length && states.every(isSaid);
 }

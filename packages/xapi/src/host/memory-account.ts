@@ -4,6 +4,7 @@
  */
 import { bytes, fromKib, type Bytes, type Ref } from '@xenolith/base';
 import { emergencyPoolKib, xenOwnKib } from '@xenolith/hypervisor';
+import type { Database } from '../database/database.ts';
 import type { RecordOf } from '../datamodel/types.ts';
 import type { DomainInfo, HostFacts } from '../host-driver.ts';
 import { overheadOf } from '../vm/memory-overhead.ts';
@@ -29,6 +30,10 @@ function usedBy(xapi: Xapi, vm: RecordOf<'VM'>, compression: Compression): numbe
   return Math.max(told, memory_actual, memory_dynamic_min) + overheadOf(vm);
 }
 
+/** The VMs that are on a host or on their way there. */
+export const vmsAt = (db: Database, host: Ref<'host'>): ReadonlySet<Ref<'VM'>> =>
+  new Set([...db.naming('VM', 'resident_on', host), ...db.naming('VM', 'scheduled_to_be_resident_on', host)]);
+
 /**
  * What is left of a host's memory for more VMs, in bytes; less than nothing when its VMs have more than they should.
  * @param except counts for nothing: who asks for its own sake
@@ -37,10 +42,7 @@ export function roomOn(xapi: Xapi, host: Ref<'host'>, compression: Compression, 
   const { db } = xapi;
   const { metrics, memory_overhead } = db.get('host', host);
   let room = (db.find('host_metrics', metrics)?.memory_total ?? 0) - memory_overhead;
-  for (const [ref, vm] of db.all('VM')) {
-    const isHere = vm.resident_on === host || vm.scheduled_to_be_resident_on === host;
-    if (isHere && ref !== except) room -= usedBy(xapi, vm, compression);
-  }
+  for (const ref of vmsAt(db, host)) if (ref !== except) room -= usedBy(xapi, db.get('VM', ref), compression);
   return room;
 }
 

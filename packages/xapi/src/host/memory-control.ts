@@ -22,7 +22,7 @@ import { noTask, type Task } from '../task/tasks.ts';
 import { overheadOf } from '../vm/memory-overhead.ts';
 import type { Xapi } from '../xapi.ts';
 import { isOutcomeKnown } from '../host-error.ts';
-import { hostOverhead, roomOn } from './memory-account.ts';
+import { hostOverhead, roomOn, vmsAt } from './memory-account.ts';
 
 /** A squeeze that is waited for ends by then, with what there is: a guest that is slow may be slower than anybody's patience. */
 const squeezeLimitMs = 300_000;
@@ -221,11 +221,8 @@ export class MemoryControl {
 
   /** Whether a VM that is here or on its way could give memory now or later: one that is paused or just being made, too. */
   #hasRanges(except: Ref<'VM'>): boolean {
-    for (const [ref, vm] of this.#xapi.db.all('VM')) {
-      const isHere = vm.resident_on === this.#host || vm.scheduled_to_be_resident_on === this.#host;
-      if (isHere && ref !== except && mayGive(vm)) return true;
-    }
-    return false;
+    const { db } = this.#xapi;
+    return Array.from(vmsAt(db, this.#host)).some((ref) => ref !== except && mayGive(db.get('VM', ref)));
   }
 
   /** @throws XapiError TASK_CANCELLED, at once and not only when it is its turn */
@@ -375,7 +372,8 @@ export class MemoryControl {
   #promisedKib(states: Look['states'], asking?: RecordOf<'VM'>): number {
     const present = new Map(Array.from(states.values(), (state) => [state.uuid, state]));
     let sum = 0;
-    for (const [, vm] of this.#xapi.db.all('VM')) {
+    for (const ref of vmsAt(this.#xapi.db, this.#host)) {
+      const vm = this.#xapi.db.get('VM', ref);
       const uuid = vm.uuid as Uuid;
       if (vm.is_control_domain || uuid === asking?.uuid || this.#starting.has(uuid)) continue;
       const isHere = vm.resident_on === this.#host;
@@ -384,7 +382,6 @@ export class MemoryControl {
         if (isHere && !state.hasBalloonDriver) sum += Math.max(0, kibUp(vm.memory_dynamic_min - state.targetBytes));
         continue;
       }
-      if (!isHere && vm.scheduled_to_be_resident_on !== this.#host) continue;
       const isNew = !isHere && vm.power_state === 'Halted';
       sum += kibUp((isNew ? vm.memory_dynamic_min : vm.memory_target) + overheadOf(vm));
     }

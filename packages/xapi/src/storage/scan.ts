@@ -67,8 +67,8 @@ function isAtRest(xapi: Xapi, ref: Ref<'VDI'>): boolean {
   const vdi = db.get('VDI', ref);
   if (!vdi.managed || Object.keys(vdi.current_operations).length > 0) return false;
   if (vdi.type !== 'suspend') return true;
-  const owner = [...db.all('VM')].find(([, { suspend_VDI }]) => suspend_VDI === ref)?.[1];
-  return owner === undefined || Object.keys(owner.current_operations).length === 0;
+  const [owner] = db.naming('VM', 'suspend_VDI', ref);
+  return owner === undefined || Object.keys(db.get('VM', owner).current_operations).length === 0;
 }
 
 function update(xapi: Xapi, ref: Ref<'VDI'>, sizes: Omit<HostFile, 'name'> | undefined): void {

@@ -72,8 +72,7 @@ export function usesOf(db: Database, vdi: Ref<'VDI'>): readonly DiskUse[] {
 /** The VM whose memory a suspend image is, or undefined. */
 function suspendedInto(db: Database, ref: Ref<'VDI'>, vdi: RecordOf<'VDI'>): Ref<'VM'> | undefined {
   if (vdi.type !== 'suspend') return undefined;
-  for (const [vm, { suspend_VDI }] of db.all('VM')) if (suspend_VDI === ref) return vm;
-  return undefined;
+  return db.naming('VM', 'suspend_VDI', ref)[0];
 }
 
 /** Whether a VM holds a disk, or needs it as its memory. A snapshot waits, and needs nothing of a host. */

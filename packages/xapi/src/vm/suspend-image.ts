@@ -9,7 +9,7 @@ import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { HostError, unfinishedSuffix, type HostFiles } from '../host-driver.ts';
 import { imageEnding, removeDiskRecord } from '../storage/unfinished-disks.ts';
-import { hostOfSr, pbdOf, vdiPath } from '../storage/vdi-path.ts';
+import { hostOfSr, vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 
 /** The repositories with files that a host reaches. */
@@ -121,14 +121,11 @@ export async function removeSuspendVdi(xapi: Xapi, vdi: Ref<'VDI'>): Promise<voi
 /** Removes the images on a host that no VM has: what was left when the host could not be asked, or at a crash. */
 export async function sweepSuspendVdis(xapi: Xapi, host: Ref<'host'>): Promise<void> {
   const { db } = xapi;
-  const used = new Set([...db.all('VM')].map(([, vm]) => vm.suspend_VDI));
-  const unused = [...db.all('VDI')].filter(
-    ([ref, { type, location, managed, SR }]) =>
-      type === 'suspend' &&
-      managed &&
-      location.endsWith(imageEnding) &&
-      !used.has(ref) &&
-      pbdOf(db, SR, host) !== undefined,
-  );
-  for (const [vdi] of unused) await removeSuspendVdi(xapi, vdi);
+  const here = db.get('host', host).PBDs.flatMap((pbd) => db.find('SR', db.get('PBD', pbd).SR)?.VDIs ?? []);
+  const unused = here.filter((ref) => {
+    const { type, location, managed } = db.get('VDI', ref);
+    const isImage = type === 'suspend' && managed && location.endsWith(imageEnding);
+    return isImage && db.naming('VM', 'suspend_VDI', ref).length === 0;
+  });
+  for (const vdi of unused) await removeSuspendVdi(xapi, vdi);
 }
