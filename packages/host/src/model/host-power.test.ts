@@ -72,7 +72,7 @@ describe('a host that is off', () => {
 
   test('does not answer, and is powered on when that is set up', async () => {
     expect(isLive()).toBe(false);
-    expect(pool.db.get('host', host).allowed_operations).toEqual(['power_on']);
+    expect(pool.db.get('host', host).allowed_operations).toEqual(['enable']);
     for (const method of ['host.reboot', 'host.shutdown', 'host.dmesg']) {
       expect(await pool.refusal(method, host)).toBe(`HOST_OFFLINE ${host}`);
     }
@@ -82,9 +82,11 @@ describe('a host that is off', () => {
       power_on_mode: 'wake-on-lan',
       power_on_config: { key: 'value' },
     });
+    expect(pool.db.get('host', host).allowed_operations).toEqual(['power_on', 'enable']);
     await pool.call('host.power_on', host);
     await bootTime();
     expect([isLive(), enabled()]).toEqual([true, true]);
+    expect(await pool.refusal('host.power_on', host)).toBe(`HOST_IS_LIVE ${host}`);
   });
 
   test('stays off when its network is mended', async () => {
@@ -96,9 +98,9 @@ describe('a host that is off', () => {
 
 test('a disabled host takes no VM, and says so', async () => {
   const operations = (): readonly string[] => pool.db.get('host', host).allowed_operations;
-  expect(operations()).toEqual(['provision', 'vm_start', 'vm_resume', 'evacuate']);
+  expect(operations()).toEqual(['provision', 'evacuate', 'vm_start', 'vm_resume', 'vm_migrate', 'enable']);
   await pool.call('host.disable', host);
-  expect(operations()).toEqual(['evacuate']);
+  expect(operations()).toEqual(['evacuate', 'shutdown', 'reboot', 'enable']);
   await expect(startVm()).rejects.toThrow(`HOST_DISABLED ${host}`);
 });
 
@@ -116,9 +118,7 @@ describe('evacuation', () => {
       'host.get_vms_which_prevent_evacuation',
       host,
     );
-    const expected = pool.xapi.implements('VM.pool_migrate')
-      ? ['HOST_DISABLED', pool.host(1)]
-      : ['NOT_IMPLEMENTED', 'VM.pool_migrate'];
+    const expected = ['HOST_DISABLED', pool.host(1)];
     expect(stays).toEqual({ [vm]: expected });
     for (const method of ['host.assert_can_evacuate', 'host.evacuate']) {
       expect(await pool.refusal(method, host)).toBe(`CANNOT_EVACUATE_HOST ${expected.join(',')}`);

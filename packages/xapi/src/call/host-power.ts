@@ -5,11 +5,11 @@ import { XapiError } from '../errors.ts';
 import { HostError } from '../host-driver.ts';
 import { hostRefusal } from '../host-error.ts';
 import type { HostSystem } from '../host-system.ts';
-import { runHostHooks } from '../host/hooks.ts';
-import { updateHostOperations } from '../host/host-operations.ts';
+import { runHostHooks, type HostHookReason } from '../host/hooks.ts';
+import { updateHostOperations, withHostOperation } from '../host/host-operations.ts';
 import { disabledKey } from '../host/host-records.ts';
+import { assertCanMigrate } from '../vm/migrate.ts';
 import { overtakeOperations } from '../vm/operations.ts';
-import { assertCanBootHere } from '../vm/placement.ts';
 import { markHalted } from '../vm/power-state.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Call, CallsOf } from './call.ts';
@@ -32,21 +32,13 @@ async function onSystem<T>(xapi: Xapi, host: Ref<'host'>, action: (system: HostS
   }
 }
 
-/** @throws XapiError HOST_NOT_DISABLED; HOST_IN_USE [host, 'VM', vm] while a VM is there */
-function assertOutOfService(xapi: Xapi, host: Ref<'host'>): void {
-  if (xapi.db.get('host', host).enabled) throw new XapiError('HOST_NOT_DISABLED');
-  const [guest] = guestsOf(xapi, host);
-  if (guest !== undefined) throw new XapiError('HOST_IN_USE', host, 'VM', guest);
-}
-
 /** Where a VM of a host could go; otherwise why it cannot, as an error description. */
 function wayOut(xapi: Xapi, vm: Ref<'VM'>, from: Ref<'host'>): Ref<'host'> | readonly string[] {
-  if (!xapi.implements('VM.pool_migrate')) return ['NOT_IMPLEMENTED', 'VM.pool_migrate'];
   let reason: readonly string[] = ['NO_HOSTS_AVAILABLE'];
   for (const host of xapi.db.refs('host')) {
     if (host === from) continue;
     try {
-      assertCanBootHere(xapi, vm, host);
+      assertCanMigrate(xapi, vm, host);
       return host;
     } catch (error) {
       if (!(error instanceof XapiError)) throw error;
@@ -71,6 +63,53 @@ function assertCanEvacuate(xapi: Xapi, host: Ref<'host'>): void {
   throw new XapiError('CANNOT_EVACUATE_HOST', reasons.map((words) => words.join(',')).join('|'));
 }
 
+/** @throws XapiError CANNOT_EVACUATE_HOST, TASK_CANCELLED between two VMs, and what keeps a VM from moving */
+async function evacuate(call: Call, host: Ref<'host'>): Promise<void> {
+  const { xapi, task } = call;
+  assertCanEvacuate(xapi, host);
+  const guests = guestsOf(xapi, host);
+  const cancellable = task.onCancel(() => undefined);
+  try {
+    for (const [index, vm] of guests.entries()) {
+      task.throwIfCancelled();
+      // What was free when the others went may be full by now; and one that has ended meanwhile, or gone, need not go.
+      if (xapi.db.find('VM', vm)?.resident_on !== host) continue;
+      const way = wayOut(xapi, vm, host);
+      if (typeof way !== 'string') throw new XapiError('CANNOT_EVACUATE_HOST', way.join(','));
+      await callAsCaller(call, 'VM.pool_migrate', vm, way, {});
+      task.setProgress((index + 1) / guests.length);
+    }
+  } finally {
+    cancellable.dispose();
+  }
+}
+
+async function powerOn(call: Call, host: Ref<'host'>): Promise<void> {
+  const { xapi } = call;
+  const { uuid } = xapi.db.get('host', host);
+  if (await xapi.hosts.powerOn(host)) return;
+  const [pool] = xapi.db.refs('pool');
+  assert(pool !== undefined, 'there is a pool');
+  const { master } = xapi.db.get('pool', pool);
+  const others = [master, ...xapi.db.refs('host')].filter((each) => each !== host && xapi.hosts.isLive(each));
+  const [from] = others;
+  if (from === undefined) throw new XapiError('NO_HOSTS_AVAILABLE');
+  const { name, fn } = powerOnPlugin;
+  const result = await callPlugin(call, from, name, fn, { remote_host_uuid: uuid });
+  if (result !== 'True') throw new XapiError('INTERNAL_ERROR', `The host failed to power on: ${result}`);
+}
+
+async function goDown(
+  xapi: Xapi,
+  host: Ref<'host'>,
+  reason: HostHookReason,
+  act: (system: HostSystem) => Promise<void>,
+): Promise<void> {
+  await runHostHooks(xapi, host, 'host-pre-declare-dead', reason);
+  await onSystem(xapi, host, act);
+  await runHostHooks(xapi, host, 'host-post-declare-dead', reason);
+}
+
 async function callAsCaller({ xapi, session, origin }: Call, method: string, ...params: WireValue[]): Promise<void> {
   const answer = await xapi.call({ method, params: [session, ...params], origin });
   if (answer.ok) return;
@@ -83,7 +122,7 @@ export const hostPowerCalls = {
     const { other_config: otherConfig } = xapi.db.get('host', host);
     const kept = Object.entries(otherConfig).filter(([key]) => key !== disabledKey);
     xapi.db.update('host', host, { enabled: true, other_config: Object.fromEntries(kept) });
-    updateHostOperations(xapi.db, host, xapi.hosts.isLive(host));
+    updateHostOperations(xapi, host);
   },
 
   /** Nothing starts there any more; what runs goes on. A boot of the host enables it again, unless told otherwise. */
@@ -93,7 +132,7 @@ export const hostPowerCalls = {
       enabled: false,
       other_config: autoEnable ? otherConfig : { ...otherConfig, [disabledKey]: 'indefinitely' },
     });
-    updateHostOperations(xapi.db, host, xapi.hosts.isLive(host));
+    updateHostOperations(xapi, host);
   },
 
   get_vms_which_prevent_evacuation: ({ xapi }, { self }) => preventing(xapi, self),
@@ -102,53 +141,22 @@ export const hostPowerCalls = {
   },
 
   /** Moves every VM to another host, one after the other, as long as each of them can go. */
-  async evacuate(call, { host }) {
-    const { xapi, task } = call;
-    assertCanEvacuate(xapi, host);
-    const guests = guestsOf(xapi, host);
-    for (const [index, vm] of guests.entries()) {
-      task.throwIfCancelled();
-      // What was free when the others went may be full by now.
-      const way = wayOut(xapi, vm, host);
-      if (typeof way !== 'string') throw new XapiError('CANNOT_EVACUATE_HOST', way.join(','));
-      await callAsCaller(call, 'VM.pool_migrate', vm, way, {});
-      task.setProgress((index + 1) / guests.length);
-    }
-  },
+  evacuate: (call, { host }) => withHostOperation(call, host, 'evacuate', () => evacuate(call, host)),
 
-  async reboot({ xapi }, { host }) {
-    assertOutOfService(xapi, host);
-    await runHostHooks(xapi, host, 'host-pre-declare-dead', 'clean-reboot');
-    await onSystem(xapi, host, (system) => system.reboot());
-    await runHostHooks(xapi, host, 'host-post-declare-dead', 'clean-reboot');
-  },
+  reboot: (call, { host }) =>
+    withHostOperation(call, host, 'reboot', () => goDown(call.xapi, host, 'clean-reboot', (system) => system.reboot())),
 
-  async shutdown({ xapi }, { host }) {
-    assertOutOfService(xapi, host);
-    await runHostHooks(xapi, host, 'host-pre-declare-dead', 'clean-shutdown');
-    await onSystem(xapi, host, (system) => system.powerOff());
-    await runHostHooks(xapi, host, 'host-post-declare-dead', 'clean-shutdown');
-  },
+  shutdown: (call, { host }) =>
+    withHostOperation(call, host, 'shutdown', () =>
+      goDown(call.xapi, host, 'clean-shutdown', (system) => system.powerOff()),
+    ),
 
   /** A modelled machine has a button; a real one is powered on by a plugin of another host, as in XAPI. */
-  async power_on(call, { host }) {
-    const { xapi } = call;
-    const { power_on_mode: mode, uuid } = xapi.db.get('host', host);
-    if (mode === '') throw new XapiError('HOST_POWER_ON_MODE_DISABLED');
-    if (await xapi.hosts.powerOn(host)) return;
-    const [pool] = xapi.db.refs('pool');
-    assert(pool !== undefined, 'there is a pool');
-    const { master } = xapi.db.get('pool', pool);
-    const others = [master, ...xapi.db.refs('host')].filter((each) => each !== host && xapi.hosts.isLive(each));
-    const [from] = others;
-    if (from === undefined) throw new XapiError('NO_HOSTS_AVAILABLE');
-    const { name, fn } = powerOnPlugin;
-    const result = await callPlugin(call, from, name, fn, { remote_host_uuid: uuid });
-    if (result !== 'True') throw new XapiError('INTERNAL_ERROR', `The host failed to power on: ${result}`);
-  },
+  power_on: (call, { host }) => withHostOperation(call, host, 'power_on', () => powerOn(call, host)),
 
   set_power_on_mode({ xapi }, { self, power_on_mode: mode, power_on_config: config }) {
     xapi.db.update('host', self, { power_on_mode: mode, power_on_config: config });
+    updateHostOperations(xapi, self);
   },
 
   /** Gives up the VMs of a host that is gone. @throws XapiError HOST_IS_LIVE [host] */

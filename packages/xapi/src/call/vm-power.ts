@@ -2,6 +2,7 @@
 import type { Ref } from '@xenolith/base';
 import type { RecordOf } from '../datamodel/types.ts';
 import { XapiError } from '../errors.ts';
+import { assertHostAllows } from '../host/host-operations.ts';
 import { runVmHooks } from '../host/hooks.ts';
 import { domainTriggers } from '../host-driver.ts';
 import { assertCanBootHere, chooseHost, possibleHosts } from '../vm/placement.ts';
@@ -136,14 +137,17 @@ export const vmPowerCalls = {
   suspend: (call, { vm }) => withOperation(call, vm, 'suspend', () => suspend(call.xapi, vm)),
 
   resume: (call, { vm, start_paused }) =>
-    withOperation(call, vm, 'resume', () =>
-      resumeOn(call.xapi, vm, resumeHost(call, vm), { paused: start_paused, task: call.task }),
-    ),
+    withOperation(call, vm, 'resume', () => {
+      const host = resumeHost(call, vm);
+      assertHostAllows(call.xapi, host, 'vm_resume');
+      return resumeOn(call.xapi, vm, host, { paused: start_paused, task: call.task });
+    }),
 
   resume_on: (call, { vm, host, start_paused }) =>
-    withOperation(call, vm, 'resume_on', () =>
-      resumeOn(call.xapi, vm, host, { paused: start_paused, task: call.task }),
-    ),
+    withOperation(call, vm, 'resume_on', () => {
+      assertHostAllows(call.xapi, host, 'vm_resume');
+      return resumeOn(call.xapi, vm, host, { paused: start_paused, task: call.task });
+    }),
 
   clean_shutdown: (call, { vm }) => withOperation(call, vm, 'clean_shutdown', () => cleanShutdown(call, vm)),
 

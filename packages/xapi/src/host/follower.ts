@@ -18,6 +18,7 @@ import {
 } from '../vm/suspend-image.ts';
 import type { Xapi } from '../xapi.ts';
 import { CpuUse } from './cpu-use.ts';
+import { guestsChanged } from './host-operations.ts';
 import { domainsByUuid, reconcile, type Decision, type KnownVm } from './reconcile.ts';
 
 /**
@@ -199,6 +200,7 @@ export class Follower {
     const { db } = this.#xapi;
     const isHalted = db.get('VM', vm).power_state === 'Halted';
     db.update('VM', vm, { scheduled_to_be_resident_on: nullRef(), ...(isHalted ? { memory_target: 0 } : {}) });
+    guestsChanged(this.#xapi, this.#host);
     updateAllowedOperations(this.#xapi, vm);
     updateDeviceOperations(this.#xapi, vm);
   }

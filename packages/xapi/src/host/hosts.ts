@@ -268,7 +268,7 @@ export class Hosts {
     const { metrics, resident_VMs } = db.get('host', host);
     if (db.has('host_metrics', metrics))
       db.update('host_metrics', metrics, { live, last_updated: formatDateTime(clock.now()) });
-    updateHostOperations(db, host, live);
+    updateHostOperations(this.#xapi, host);
     for (const vm of resident_VMs) {
       updateAllowedOperations(this.#xapi, vm);
       updateDeviceOperations(this.#xapi, vm);

@@ -7,6 +7,7 @@
 import type { Ref } from '@xenolith/base';
 import type { Call } from '../call/call.ts';
 import { XapiError } from '../errors.ts';
+import { assertHostAllows } from '../host/host-operations.ts';
 import { runVmHooks } from '../host/hooks.ts';
 import { assertMovable, copyForMove, takePlaces, type MovedDisks } from '../storage/move-disk.ts';
 import { pbdOf } from '../storage/vdi-path.ts';
@@ -63,8 +64,10 @@ export function assertCanMigrate(xapi: Xapi, vm: Ref<'VM'>, to: Ref<'host'>, mov
   const { db } = xapi;
   const { power_state, resident_on: from, suspend_VDI } = db.get('VM', vm);
   const runs = power_state === 'Running';
-  if (runs && from !== to) assertCanBootHere(xapi, vm, to, moves);
-  else assertReaches(xapi, vm, to, moves);
+  if (runs && from !== to) {
+    assertHostAllows(xapi, to, 'vm_migrate');
+    assertCanBootHere(xapi, vm, to, moves);
+  } else assertReaches(xapi, vm, to, moves);
   for (const [vdi, sr] of moves.disks) assertMovable(xapi, vdi, sr, vm);
   if (runs && suspendSr(xapi, vm, from, to) === undefined) {
     throw failed(vm, from, to, 'there is no repository that both hosts reach, for its memory to go through');

@@ -4,6 +4,7 @@
  */
 import { nullRef, type DomId, type Ref } from '@xenolith/base';
 import { formatDateTime } from '@xenolith/wire';
+import { guestsChanged } from '../host/host-operations.ts';
 import { updateDeviceOperations } from '../storage/allowed-operations.ts';
 import { notReserved } from '../storage/reserved.ts';
 import type { Xapi } from '../xapi.ts';
@@ -39,6 +40,7 @@ export function markRunning(xapi: Xapi, ref: Ref<'VM'>, { host, domid, paused }:
       db.update('VM_metrics', vm.metrics, { start_time: started, VCPUs_number: vm.VCPUs_at_startup });
     }
   }
+  if (isNew) for (const each of new Set([host, vm.resident_on])) guestsChanged(xapi, each);
   updateAllowedOperations(xapi, ref);
   updateDeviceOperations(xapi, ref);
 }
@@ -63,6 +65,7 @@ function release(xapi: Xapi, ref: Ref<'VM'>): void {
   const { db } = xapi;
   const vm = db.get('VM', ref);
   db.update('VM', ref, { domid: -1, resident_on: nullRef(), scheduled_to_be_resident_on: nullRef() });
+  for (const host of new Set([vm.resident_on, vm.scheduled_to_be_resident_on])) guestsChanged(xapi, host);
   setDevicesAttached(xapi, ref, false);
   for (const console of vm.consoles) db.destroy('console', console);
   if (db.has('VM_metrics', vm.metrics)) db.update('VM_metrics', vm.metrics, withoutDomain);

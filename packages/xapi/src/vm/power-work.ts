@@ -7,6 +7,7 @@ import { nullRef, type DomId, type Ref, type Uuid } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import type { DomainConfig, DomainIdentity, HostDriver } from '../host-driver.ts';
 import { goneIsFine, isOutcomeKnown } from '../host-error.ts';
+import { guestsChanged } from '../host/host-operations.ts';
 import { runVmHooks } from '../host/hooks.ts';
 import { bringUpFor } from '../network/bridges.ts';
 import { withDevices } from '../storage/under-way.ts';
@@ -156,8 +157,10 @@ async function withPlace(
   { prepare, work }: { readonly prepare: () => Promise<void>; readonly work: () => Promise<void> },
 ): Promise<void> {
   xapi.db.update('VM', vm, { scheduled_to_be_resident_on: host });
+  guestsChanged(xapi, host);
   const leave = (): void => {
     if (xapi.db.has('VM', vm)) xapi.db.update('VM', vm, { scheduled_to_be_resident_on: nullRef() });
+    guestsChanged(xapi, host);
   };
   let begun = false;
   try {
