@@ -14,7 +14,13 @@ describe('the first start', () => {
     expect(Object.keys(records[0] ?? {}).sort()).toEqual(Object.keys(recordShape('pool').empty).sort());
     expect(records[0]?.uuid).toMatch(/^[0-9a-f-]{36}$/);
     expect(records[0]?.name_label).toBe('Xenolith');
-    expect(records[0]?.restrictions).toMatchObject({ restrict_ha: 'true' });
+    expect(records[0]?.restrictions).toEqual({
+      restrict_ad: 'true',
+      restrict_ha: 'true',
+      restrict_storage_xenmotion: 'false',
+      restrict_wlb: 'true',
+      restrict_xen_motion: 'false',
+    });
   });
 
   test('is followed by others that change nothing', async () => {

@@ -5,6 +5,7 @@ import type { Xapi } from '../xapi.ts';
 
 /** Makes what is missing; a second start changes nothing. */
 export function ensurePool(xapi: Xapi): void {
+  const restrictions = restrictionsOf(xapi);
   if (xapi.db.count('pool') === 0) {
     xapi.db.create('pool', { name_label: 'Xenolith', name_description: 'A pool of Xen hosts', restrictions });
   }
@@ -13,17 +14,23 @@ export function ensurePool(xapi: Xapi): void {
   ensureRoles(xapi);
 }
 
-/**
- * What clients need not offer, in the words of XAPI's features (ocaml/xapi/features.ml, `restrict_…`): `true` is what
- * does not exist here. A feature that is not named counts as XAPI's clients take it when a server is silent.
- */
-const restrictions: Readonly<Record<string, string>> = {
-  restrict_ad: 'true',
-  restrict_ha: 'true',
-  restrict_storage_xenmotion: 'true',
-  restrict_wlb: 'true',
-  restrict_xen_motion: 'true',
+/** The calls of XAPI's features (ocaml/xapi/features.ml): a feature is there when its call does something. */
+const featureCalls: Readonly<Record<string, string>> = {
+  restrict_ha: 'pool.enable_ha',
+  restrict_storage_xenmotion: 'VM.migrate_send',
+  restrict_wlb: 'pool.initialize_wlb',
+  restrict_xen_motion: 'VM.pool_migrate',
 };
+
+/**
+ * What clients need not offer, in the words of XAPI's features: `true` is what does not exist here. A feature that is not
+ * named counts as XAPI's clients take it when a server is silent.
+ */
+function restrictionsOf(xapi: Xapi): Readonly<Record<string, string>> {
+  const byCall = Object.entries(featureCalls).map(([feature, call]) => [feature, String(!xapi.implements(call))]);
+  // Users come from elsewhere by `pool.enable_external_auth`, but not from an Active Directory.
+  return { restrict_ad: 'true', ...Object.fromEntries(byCall) };
+}
 
 const descriptions: Readonly<Record<(typeof roleNames)[number], string>> = {
   'pool-admin': 'May do everything, including access to the hosts themselves',
