@@ -9,7 +9,7 @@ import { runHostHooks, type HostHookReason } from '../host/hooks.ts';
 import { updateHostOperations, withHostOperation } from '../host/host-operations.ts';
 import { disabledKey } from '../host/host-records.ts';
 import { assertCanMigrate } from '../vm/migrate.ts';
-import { overtakeOperations } from '../vm/operations.ts';
+import { assertAllowed, overtakeOperations } from '../vm/operations.ts';
 import { markHalted } from '../vm/power-state.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Call, CallsOf } from './call.ts';
@@ -35,6 +35,13 @@ async function onSystem<T>(xapi: Xapi, host: Ref<'host'>, action: (system: HostS
 /** Where a VM of a host could go; otherwise why it cannot, as an error description. */
 function wayOut(xapi: Xapi, vm: Ref<'VM'>, from: Ref<'host'>): Ref<'host'> | readonly string[] {
   let reason: readonly string[] = ['NO_HOSTS_AVAILABLE'];
+  try {
+    // A paused VM, or one that something else is done to, goes nowhere.
+    assertAllowed(xapi, vm, 'pool_migrate');
+  } catch (error) {
+    if (!(error instanceof XapiError)) throw error;
+    return error.description;
+  }
   for (const host of xapi.db.refs('host')) {
     if (host === from) continue;
     try {
