@@ -79,3 +79,17 @@ export function* readContents({ blocks }: ModelContents, sizeBytes: number): Gen
     yield block.subarray(0, Math.min(blockBytes, sizeBytes - offset));
   }
 }
+
+/** What the file of a saved domain begins with: its memory is not modelled, but the file is known as what it is. */
+const savedMark = [...'saved by a modelled host'].map((character) => character.charCodeAt(0));
+
+/** What the file of a saved domain holds. */
+export const savedContents: ModelContents = (() => {
+  const draft = new ContentsDraft(noContents);
+  draft.write({ offset: 0, data: Uint8Array.from(savedMark) });
+  return draft.finish();
+})();
+
+/** Whether a file holds that. */
+export const isSaved = (contents: ModelContents = noContents): boolean =>
+  savedMark.every((byte, index) => contents.blocks.get(0)?.[index] === byte);

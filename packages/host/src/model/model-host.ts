@@ -37,6 +37,7 @@ import { guestFiles } from '../bootable-guests.ts';
 import { ModelBalloons } from './model-balloons.ts';
 import { ModelCpupools, type MemberSpec } from './model-cpupools.ts';
 import { modelFacts, modelInterfaces } from './model-facts.ts';
+import { isSaved, savedContents } from './model-contents.ts';
 import { ModelFiles, type SharedFiles } from './model-files.ts';
 import { ModelBridges } from './model-networks.ts';
 import { automaticPlacement } from './model-placement.ts';
@@ -275,7 +276,7 @@ export class ModelHost {
   /** `xl save`: the domain is in the file afterwards, and gone. @throws HostError no-space. */
   save(domid: DomId, path: string): void {
     const size = this.#sizeOf(domid);
-    this.files.put(path, { kind: 'saved', sizeBytes: size, usedBytes: size });
+    this.files.put(path, { kind: 'saved', sizeBytes: size, usedBytes: size, contents: savedContents });
     this.#hypervisor.shutdown(domid, 'suspend');
     this.#hypervisor.destroy(domid);
   }
@@ -283,7 +284,8 @@ export class ModelHost {
   /** `xl restore`, and the file is gone before the domain runs. @throws HostError command-failed when it is no saved domain. */
   restore(path: string, config: DomainConfig, options: { readonly paused: boolean }): DomId {
     const file = this.files.existing(path);
-    if (file.kind !== 'saved' && file.kind !== 'unknown') {
+    // One that was written here from elsewhere is known by what is in it.
+    if (file.kind !== 'saved' && file.kind !== 'unknown' && !isSaved(file.contents)) {
       throw new HostError('command-failed', `${path} is not a saved domain`);
     }
     this.#checkDevices(config);

@@ -100,6 +100,59 @@ describe('a VM whose disks and memory both hosts reach', () => {
   });
 });
 
+const little = 16 * mibBytes;
+
+describe('a VM between hosts that share nothing', () => {
+  test('has its memory carried, and goes on there', async () => {
+    await start();
+    for (const [to, where] of [
+      [two, [0, 1]],
+      [one, [1, 0]],
+    ] as const) {
+      expect(await migrate(to)).toBe('no refusal');
+      expect(pool.vm(vm)).toMatchObject({ power_state: 'Running', resident_on: to, suspend_VDI: 'OpaqueRef:NULL' });
+      expect(domains()).toEqual(where);
+      expect(pool.disagreements()).toEqual([]);
+    }
+  });
+
+  test('goes on where it was when its memory could not be carried', async () => {
+    await start();
+    pool.machine(2).failNext('files', new HostError('no-space', 'full'));
+    expect(await migrate(two)).toMatch(/^VM_MIGRATE_FAILED .*full.*it goes on where it was$/);
+    expect(pool.vm(vm)).toMatchObject({ power_state: 'Running', resident_on: one });
+    expect(pool.disagreements()).toEqual([]);
+  });
+
+  test('stays suspended where it was sent when it cannot go on there, and goes on when it can', async () => {
+    await start();
+    pool.machine(2).failNext('restore', new HostError('command-failed', 'no'));
+    expect(await migrate(two)).toMatch(/^VM_MIGRATE_FAILED .*no.*it stays suspended: .*SR_NOT_ATTACHED/);
+    expect(pool.vm(vm).power_state).toBe('Suspended');
+    expect(pool.disagreements()).toEqual([]);
+    await pool.call('VM.resume', vm, false, false);
+    expect(pool.vm(vm)).toMatchObject({ power_state: 'Running', resident_on: two });
+  });
+
+  test.each(['killed', 'host lost'] as const)('is never on both, nor loses its memory: %s', async (mishap) => {
+    for (let step = 0; ; step++) {
+      expect(step).toBeLessThan(100);
+      pool = await ModelPool.open(2);
+      [one, two] = [pool.host(1), pool.host(2)];
+      vm = await pool.newVm();
+      // So little that there are not many blocks to carry.
+      await pool.call('VM.set_memory_limits', vm, little, little, little, little);
+      await start();
+      const wentWrong = await pool.befall(mishap, step, () => pool.call('VM.pool_migrate', vm, two, {}));
+      for (const host of [one, two]) await pool.xapi.hosts.driverOf(host).refresh();
+      await pool.settle();
+      expect(pool.disagreements(), `step ${step}`).toEqual([]);
+      expect(['Running', 'Suspended'], `step ${step}`).toContain(pool.vm(vm).power_state);
+      if (!wentWrong) break;
+    }
+  });
+});
+
 describe('is refused before anything is done', () => {
   test('when a disk is on one host alone', async () => {
     const [sr = ''] = pool.db.get('host', one).PBDs.map((pbd) => pool.db.get('PBD', pbd).SR);
@@ -109,9 +162,13 @@ describe('is refused before anything is done', () => {
     expect(pool.vm(vm).power_state).toBe('Running');
   });
 
-  test('when its memory has no way', async () => {
+  test('when its memory has no place', async () => {
     await start();
-    expect(await migrate(two)).toMatch(new RegExp(`^VM_MIGRATE_FAILED ${vm} ${one} ${two} there is no repository`));
+    const [sr = ''] = pool.db.get('host', two).PBDs;
+    await pool.call('PBD.unplug', sr);
+    expect(await migrate(two)).toBe(
+      `VM_MIGRATE_FAILED ${vm} ${one} ${two} there is no repository for its memory on xen2`,
+    );
     expect(pool.vm(vm).power_state).toBe('Running');
   });
 

@@ -2,7 +2,7 @@
 import { bytes, type Ref } from '@xenolith/base';
 import { HostError, type HostFiles } from '../host-driver.ts';
 import { hostRefusal } from '../host-error.ts';
-import { piecesOf, progressOf, watched } from '../transfer/stream.ts';
+import { piecesOf, watched } from '../transfer/stream.ts';
 import type { Xapi } from '../xapi.ts';
 import type { Work } from './vdi-operations.ts';
 
@@ -25,7 +25,7 @@ export async function carryImage(
 ): Promise<void> {
   const { sizeBytes } = image;
   await files.createImage(to, bytes(sizeBytes));
-  await files.writeImage(to, piecesOf(watched(task, readFrom(xapi, image), progressOf(task, sizeBytes))));
+  await files.writeImage(to, piecesOf(watched(task, readFrom(xapi, image), () => undefined)));
 }
 
 /** The bytes of an image, with the words of the host that has it for what goes wrong. */

@@ -1,7 +1,7 @@
 /**
  * Moves a VM within its pool: to another host, its disks to other repositories, its interfaces to other networks. Of a
- * running VM the memory is saved to a repository that both hosts reach, its disks are copied, and it goes on from there.
- * So it stands still for as long as that takes; its guest need not be able to migrate, only to suspend.
+ * running VM the memory is saved, its disks are copied, and it goes on from there: through a repository that both hosts reach,
+ * or else through this server. So it stands still for as long as that takes; its guest need not be able to migrate, only to suspend.
  * XAPI sends memory and disks while the guest runs: ocaml/xapi/xapi_vm_migrate.ml (`pool_migrate`, `migrate_send`).
  */
 import type { Ref } from '@xenolith/base';
@@ -14,7 +14,7 @@ import { pbdOf } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 import { assertCanBootHere, assertReaches, noMoves, type Moves } from './placement.ts';
 import { resumeOn, suspend } from './power-work.ts';
-import { suspendSr } from './suspend-image.ts';
+import { carrySuspendVdi, suspendSr } from './suspend-image.ts';
 
 /**
  * @throws XapiError why it could not run on the host (`assertCanBootHere`), or a disk could not go, before anything is
@@ -31,7 +31,8 @@ export async function migrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>, moves:
   assertCanMigrate(xapi, vm, to, moves);
   if (!runs) return await settle(xapi, await copyForMove(call, moves.disks), moves);
   await runVmHooks(xapi, vm, from, 'vm-pre-migrate', 'source');
-  await suspend(xapi, vm, to);
+  const shares = suspendSr(xapi, vm, from, to) !== undefined;
+  await suspend(xapi, vm, shares ? to : from);
   try {
     const copies = await copyForMove(call, moves.disks);
     // Shut down hard meanwhile: then somebody wanted it so.
@@ -40,6 +41,7 @@ export async function migrate(call: Call, vm: Ref<'VM'>, to: Ref<'host'>, moves:
       throw failed(vm, from, to, 'it was shut down on the way');
     }
     await settle(xapi, copies, moves);
+    if (!shares) await carrySuspendVdi(call, vm, from, to);
     await resumeOn(xapi, vm, to, { paused: false, migrating: true });
   } catch (error) {
     const back = await goBack(xapi, vm, from);
@@ -69,8 +71,9 @@ export function assertCanMigrate(xapi: Xapi, vm: Ref<'VM'>, to: Ref<'host'>, mov
     assertCanBootHere(xapi, vm, to, moves);
   } else assertReaches(xapi, vm, to, moves);
   for (const [vdi, sr] of moves.disks) assertMovable(xapi, vdi, sr, vm);
-  if (runs && suspendSr(xapi, vm, from, to) === undefined) {
-    throw failed(vm, from, to, 'there is no repository that both hosts reach, for its memory to go through');
+  for (const host of runs && suspendSr(xapi, vm, from, to) === undefined ? [from, to] : []) {
+    if (suspendSr(xapi, vm, host) !== undefined) continue;
+    throw failed(vm, from, to, `there is no repository for its memory on ${db.get('host', host).name_label}`);
   }
   // What it goes on from stays where it is.
   const image = power_state === 'Suspended' ? db.find('VDI', suspend_VDI) : undefined;

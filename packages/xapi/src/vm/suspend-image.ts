@@ -8,7 +8,9 @@
 import { nullRef, type Ref } from '@xenolith/base';
 import { XapiError } from '../errors.ts';
 import { HostError, unfinishedSuffix, type HostFiles } from '../host-driver.ts';
+import { carryImage } from '../storage/carry.ts';
 import { imageEnding, removeDiskRecord } from '../storage/unfinished-disks.ts';
+import type { Work } from '../storage/vdi-operations.ts';
 import { hostOfSr, vdiPath } from '../storage/vdi-path.ts';
 import type { Xapi } from '../xapi.ts';
 
@@ -62,6 +64,36 @@ export async function copySuspendVdi(xapi: Xapi, from: Ref<'VDI'>): Promise<Ref<
   const path = vdiPath(db, db.get('VDI', from), host);
   const fields = { name_label, name_description, SR, type, virtual_size, read_only: false, sharable: false };
   return await disks.make(fields, host, (files, to) => files.copyImage(path, to));
+}
+
+/**
+ * Takes the memory of a suspended VM to a repository of another host, through this server. Its image is the one or the other,
+ * each of them whole, and the first one goes once it is the other.
+ * @throws XapiError VM_NO_SUSPEND_SR; VM_HAS_NO_SUSPEND_VDI when it has been shut down or let go on meanwhile
+ */
+export async function carrySuspendVdi(work: Work, vm: Ref<'VM'>, from: Ref<'host'>, to: Ref<'host'>): Promise<void> {
+  const { xapi } = work;
+  const { db, disks, hosts } = xapi;
+  const { suspend_VDI } = db.get('VM', vm);
+  const SR = suspendSr(xapi, vm, to);
+  if (SR === undefined) throw new XapiError('VM_NO_SUSPEND_SR', vm);
+  const image = db.find('VDI', suspend_VDI);
+  const path = image === undefined ? undefined : vdiPath(db, image, from);
+  const sizes = path === undefined ? undefined : await hosts.onFiles(from, (files) => files.stat(path));
+  if (image === undefined || path === undefined || sizes === undefined) {
+    throw new XapiError('VM_HAS_NO_SUSPEND_VDI', vm);
+  }
+  const { name_label, name_description, type, virtual_size } = image;
+  const fields = { name_label, name_description, SR, type, virtual_size, read_only: false, sharable: false };
+  const carried = { host: from, path, sizeBytes: sizes.sizeBytes };
+  const made = await disks.make(fields, to, (files, place) => carryImage(work, carried, files, place));
+  if (db.find('VM', vm)?.suspend_VDI !== suspend_VDI) {
+    await disks.abandon([made]);
+    throw new XapiError('VM_HAS_NO_SUSPEND_VDI', vm);
+  }
+  disks.finish([made]);
+  db.update('VM', vm, { suspend_VDI: made });
+  await removeSuspendVdi(xapi, suspend_VDI);
 }
 
 /** What a host has of an image. */
