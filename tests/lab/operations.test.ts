@@ -41,13 +41,26 @@ describe.skipIf(skip)('operations on real Xen', () => {
     const [sr] = await pool.client.getAllRecords('SR');
     vdi = String(
       await call('VDI.create', {
-        ...{ name_label: 'disk', SR: sr?.$ref, virtual_size: 4 * 1024 * 1024, type: 'user' },
-        ...{ sharable: false, read_only: false, other_config: {} },
+        name_label: 'disk',
+        SR: sr?.$ref,
+        virtual_size: 4 * 1024 * 1024,
+        type: 'user',
+        sharable: false,
+        read_only: false,
+        other_config: {},
       }),
     );
     await call('VBD.create', {
-      ...{ VM: vm, VDI: vdi, userdevice: '0', bootable: false, mode: 'RW', type: 'Disk', empty: false },
-      ...{ qos_algorithm_type: '', qos_algorithm_params: {}, other_config: {} },
+      VM: vm,
+      VDI: vdi,
+      userdevice: '0',
+      bootable: false,
+      mode: 'RW',
+      type: 'Disk',
+      empty: false,
+      qos_algorithm_type: '',
+      qos_algorithm_params: {},
+      other_config: {},
     });
   });
   afterAll(() => pool?.close());
@@ -74,7 +87,7 @@ describe.skipIf(skip)('operations on real Xen', () => {
   const isUp = async (): Promise<void> => {
     const [ref] = (await pool.client.getField('VM', vm, 'consoles')) as readonly string[];
     const location = String(await pool.client.getField('console', String(ref), 'location'));
-    const console = await WireConsole.connect(location, String(pool.client.sessionId));
+    const console = await WireConsole.connect(location, pool.client.sessionId);
     await console.until(GUEST_UP_MARKER, upMs);
     console.close();
   };

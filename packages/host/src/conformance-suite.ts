@@ -42,7 +42,7 @@ export interface DriverHarness {
    */
   until<T>(what: string, condition: () => T | undefined): Promise<T>;
   /** Where the host's executables are (`/etc/xapi.d`), and how the suite puts one there; no such test when absent. */
-  readonly programs?: {
+  readonly programs: {
     /** Writes a file with its directory. */
     install(path: string, text: string, mode: number): Promise<void>;
     /** Removes a directory that {@link install} made, with all that is in it. */

@@ -24,7 +24,7 @@ const descriptorDate = '2000010100000000';
 const noDate = '0000000000000000';
 const discFilesMax = 8;
 
-const ascii = (text: string): readonly number[] => [...text].map((character) => character.charCodeAt(0));
+const ascii = (text: string): readonly number[] => Array.from(text, (character) => character.charCodeAt(0));
 const ucs2 = (text: string): readonly number[] => ascii(text).flatMap((code) => [code >> 8, code & 255]);
 const little32 = (value: number): readonly number[] => [0, 8, 16, 24].map((shift) => (value >>> shift) & 255);
 const both16 = (value: number): readonly number[] => [value & 255, value >> 8, value >> 8, value & 255];

@@ -5,9 +5,9 @@ const outputMax = 1024 * 1024;
 
 export interface OutputEnd {
   /** Cheap, however much is said and in however small pieces: a command is measured meanwhile, often on the same CPUs. */
-  add(text: string): void;
+  readonly add: (text: string) => void;
   /** The last `most` characters of it. */
-  text(): string;
+  readonly text: () => string;
   /** Characters that are kept: what is before the last `most` is cut off when it has become as long. */
   readonly length: number;
 }

@@ -34,17 +34,14 @@ const tracked = <T>(work: Promise<T>): Promise<T> => {
 
 /** The answer to a call. The pool's time stands still while an executable runs. */
 async function answer(method: string, ...params: readonly WireValue[]): Promise<Answer> {
-  let given: Answer | undefined;
-  void pool.begin(method, ...params).then((value) => {
-    given = value;
-  });
-  while (given === undefined) {
+  const given = pool.begin(method, ...params);
+  for (;;) {
     await pool.settle();
     if (running.size > 0) await Promise.allSettled(running);
-    else if (given === undefined) await pool.pass(500);
+    const ended = await Promise.race([given, new Promise<undefined>((resolve) => setImmediate(resolve, undefined))]);
+    if (ended !== undefined) return ended;
+    if (running.size === 0) await pool.pass(500);
   }
-  await pool.settle();
-  return given;
 }
 
 async function call(method: string, ...params: readonly WireValue[]): Promise<unknown> {

@@ -81,12 +81,12 @@ export function* readContents({ blocks }: ModelContents, sizeBytes: number): Gen
 }
 
 /** What the file of a saved domain begins with: its memory is not modelled, but the file is known as what it is. */
-const savedMark = [...'saved by a modelled host'].map((character) => character.charCodeAt(0));
+const savedMark = new TextEncoder().encode('saved by a modelled host');
 
 /** What the file of a saved domain holds. */
 export const savedContents: ModelContents = (() => {
   const draft = new ContentsDraft(noContents);
-  draft.write({ offset: 0, data: Uint8Array.from(savedMark) });
+  draft.write({ offset: 0, data: savedMark });
   return draft.finish();
 })();
 

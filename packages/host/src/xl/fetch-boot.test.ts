@@ -63,6 +63,6 @@ test('what is no address is refused, and what is odd in one is only odd', async 
   ]) {
     expect(() => fetchScript({ kernel: url, ramdisk: url }, fetchedPaths('/tmp', 'u'))).toThrow('not an address');
   }
-  const odd = `${mirror}/'"$(touch${'$'}{IFS}${directory}/here)`;
+  const odd = `${mirror}/'"$(touch\${IFS}${directory}/here)`;
   expect((await fetch(odd, odd))[2]).toEqual([]);
 });

@@ -37,7 +37,7 @@ export interface Transfer {
    * Sends data as the answer, no faster than the client takes it.
    * @throws XapiError CLIENT_ERROR when the client leaves
    */
-  send(headers: Readonly<Record<string, string | number>>, data: AsyncIterable<Uint8Array>): Promise<void>;
+  readonly send: (headers: Readonly<Record<string, string | number>>, data: AsyncIterable<Uint8Array>) => Promise<void>;
 }
 
 /** What a path does: gives the XML-RPC text of the task's result. */

@@ -55,7 +55,8 @@ function made(answer: Response): string {
   const { status, result, error_info } = xapi.db.getAny('task', answer.headers.get('task-id') ?? '');
   expect({ http: answer.status, status, error_info }).toEqual({ http: 200, status: 'success', error_info: [] });
   return (
-    /^<value><array><data><value>(OpaqueRef:[^<]*)<\/value><\/data><\/array><\/value>$/.exec(String(result))?.[1] ?? ''
+    /^<value><array><data><value>(OpaqueRef:[^<]*)<\/value><\/data><\/array><\/value>$/.exec(result as string)?.[1] ??
+    ''
   );
 }
 

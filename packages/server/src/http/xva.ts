@@ -51,15 +51,15 @@ async function sendWritten({ query, send }: Transfer, work: (write: Write) => Pr
     'Content-Type': 'application/octet-stream',
     'Content-Disposition': 'attachment; filename="export.xva"',
   };
-  const working = work(writerTo(stream)).then(
-    () => {
+  const working = (async () => {
+    try {
+      await work(writerTo(stream));
       stream.end();
-    },
-    (error: unknown) => {
+    } catch (error) {
       stream.destroy(error instanceof Error ? error : new Error(String(error)));
       throw error;
-    },
-  );
+    }
+  })();
   const sending = send(headers, stream).catch((error: unknown) => {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));
     throw error;
@@ -114,7 +114,7 @@ async function* decompressed(body: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
     while (first.length < 4) {
       const { done, value } = await parts.next();
       if (done === true) break;
-      first = Buffer.concat([first, value as Uint8Array]);
+      first = Buffer.concat([first, value]);
     }
     const rest = async function* (): AsyncGenerator<Uint8Array> {
       yield first;

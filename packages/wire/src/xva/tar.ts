@@ -43,7 +43,7 @@ export function formatTarHeader({ name, sizeBytes }: TarEntry, mtimeSeconds: num
   put(block, 0, name);
   put(block, 100, `${octal(0o644, 7)}\0${octal(0, 7)}\0${octal(0, 7)}\0`);
   put(block, 124, `${octal(sizeBytes, 11)}\0${octal(Math.floor(mtimeSeconds), 11)}\0`);
-  put(block, 156, '0ustar\0' + '00');
+  put(block, 156, '0ustar\x0000');
   put(block, checksumAt, `${octal(sumOf(block), 6)}\0 `);
   return block;
 }

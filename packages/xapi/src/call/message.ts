@@ -47,7 +47,8 @@ export const messageCalls: CallsOf<'message'> = {
 
   destroy_all({ xapi }, { filters }) {
     const test = readFilters(filters);
-    for (const [message, record] of [...xapi.db.all('message')]) if (test(record)) xapi.db.destroy('message', message);
+    const unwanted = [...xapi.db.all('message')].filter(([, record]) => test(record));
+    for (const [message] of unwanted) xapi.db.destroy('message', message);
   },
 
   get({ xapi }, { cls, obj_uuid: objectUuid, since }) {

@@ -130,7 +130,12 @@ async function newDisk(call: Call, objects: ReadObjects, id: string, SR: Ref<'SR
   const { name_label, name_description, virtual_size, read_only, sharable, other_config, xenstore_data, tags } =
     fieldsOf('VDI', object.record) as unknown as RecordOf<'VDI'>;
   return await makeDisk(call, {
-    ...{ name_label, name_description, virtual_size, read_only, sharable, other_config },
+    name_label,
+    name_description,
+    virtual_size,
+    read_only,
+    sharable,
+    other_config,
     ...(xenstore_data === undefined ? {} : { xenstore_data }),
     ...(tags === undefined ? {} : { tags }),
     type: 'user',

@@ -86,7 +86,7 @@ export function readMigration(xapi: Xapi, { vm, dest, vdi_map, vif_map, options 
 
 function hostOf({ db, sessions }: Xapi, dest: MigrationDestination): Ref<'host'> {
   const { host = '', session_id = '' } = dest;
-  if (!db.has('host', host as Ref<'host'>)) {
+  if (!db.has('host', host)) {
     if (host === '') throw new XapiError('INVALID_VALUE', 'dest', 'it has no host');
     throw new XapiError('NOT_IMPLEMENTED', 'VM.migrate_send to another pool');
   }
