@@ -52,12 +52,17 @@ export async function* piecesOf(data: AsyncIterable<Uint8Array>): AsyncGenerator
   if (zeros > 0) yield { offset: at - zeros, zeroBytes: zeros };
 }
 
-/** The same bytes in blocks of one size, the last one shorter. Each block is its own. */
+/** The same bytes in blocks of one size, the last one shorter: parts of what came where a whole block did, else copied together. */
 export async function* blocksOf(data: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   let block = new Uint8Array(size);
   let filled = 0;
   for await (const part of data) {
     for (let taken = 0; taken < part.length;) {
+      if (filled === 0 && part.length - taken >= size) {
+        yield part.subarray(taken, taken + size);
+        taken += size;
+        continue;
+      }
       const count = Math.min(size - filled, part.length - taken);
       block.set(part.subarray(taken, taken + count), filled);
       filled += count;
