@@ -22,11 +22,21 @@ export default defineConfig({
         },
       },
       {
-        // An emulated machine mostly keeps one processor busy: a file at a time leaves the other idle.
+        // One emulated machine at a time: two take nearly twice as long each, and hosts look dead meanwhile.
         test: {
           name: 'lab',
           include: ['tests/lab/**/*.test.ts'],
-          maxWorkers: 2,
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        // On real Xen too, and too long for every run: `npm run soak -- lab`.
+        test: {
+          name: 'soak',
+          include: ['tests/soak/**/*.test.ts'],
+          fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 900_000,
         },
