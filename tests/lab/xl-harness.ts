@@ -127,7 +127,6 @@ export function describeRealXen(parts: readonly ConformancePart[]): () => LabHos
         guest,
         upText: GUEST_UP_MARKER,
         memoryMib: 128,
-        spareCards: [],
         random: systemRandom(),
         until,
         programs: {
@@ -145,7 +144,15 @@ export function describeRealXen(parts: readonly ConformancePart[]): () => LabHos
         },
       };
     },
-    { types: ['pv', 'pvh'], slowTypes: ['pvh'], absentScheduler: 'rtds', timeoutMs: 300_000, retry, parts },
+    {
+      types: ['pv', 'pvh'],
+      slowTypes: ['pvh'],
+      absentScheduler: 'rtds',
+      spareCards: [],
+      timeoutMs: 300_000,
+      retry,
+      parts,
+    },
   );
   return theHost;
 }

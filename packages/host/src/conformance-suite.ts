@@ -32,8 +32,6 @@ export interface DriverHarness {
   readonly upText: string;
   /** What the guest's memory is. */
   readonly memoryMib: number;
-  /** Cards that the suite may make bridges and bonds of; none on a host that has none to spare. */
-  readonly spareCards: readonly string[];
   /** A source of uuids. */
   readonly random: Random;
   /**
@@ -62,6 +60,8 @@ export interface ConformanceOptions {
   /** A scheduler that Xen is not built with on this host. */
   readonly absentScheduler: SchedulerName;
   readonly timeoutMs: number;
+  /** Cards that the suite may make bridges and bonds of; what needs more of them than there are is not declared. */
+  readonly spareCards: readonly string[];
   /** The parts of the suite to declare, when not all of them. */
   readonly parts?: readonly ConformancePart[];
   /** Failures that show nothing of the driver, after which a test is run again. */

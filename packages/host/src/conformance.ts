@@ -39,7 +39,7 @@ export function describeHostDriver(
     const has = (part: ConformancePart): boolean => options.parts?.includes(part) ?? true;
     if (has('domains')) describeDomains(suite, options);
     if (has('devices')) describeDevices(suite, options);
-    if (has('networks')) describeNetworks(suite);
+    if (has('networks')) describeNetworks(suite, options);
     if (has('memory')) describeMemory(suite, options);
     if (has('scheduling')) describeScheduling(suite, options);
     if (has('NUMA nodes')) describeNuma(suite, options);

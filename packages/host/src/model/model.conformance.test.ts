@@ -30,7 +30,6 @@ describeHostDriver(
       guest: { ...guestFiles, cmdline: 'console=hvc0' },
       upText: ': up',
       memoryMib: 128,
-      spareCards: ['eth1', 'eth2', 'eth3'],
       random: new SeededRandom(1),
       until: async (what, condition) => {
         for (let step = 0; step < steps; step++) {
@@ -52,5 +51,5 @@ describeHostDriver(
       close: () => rm(programs, { recursive: true, force: true }),
     };
   },
-  { types: ['pv', 'pvh'], absentScheduler: 'sedf', timeoutMs: 10_000 },
+  { types: ['pv', 'pvh'], absentScheduler: 'sedf', spareCards: ['eth1', 'eth2', 'eth3'], timeoutMs: 10_000 },
 );
